@@ -1,0 +1,1 @@
+"""Settings, urls, asgi, celery."""

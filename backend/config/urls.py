@@ -1,0 +1,2 @@
+"""The API, and the web page for everything else."""
+urlpatterns: list = []

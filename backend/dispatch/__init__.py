@@ -1,0 +1,1 @@
+"""Commands out to devices: leases, acknowledgements."""

@@ -1,0 +1,1 @@
+"""Demand-response events and baselines."""

@@ -1,0 +1,1 @@
+"""Read-only assembly of figures."""

@@ -1,0 +1,1 @@
+"""Price runs, orders, auctions, trades."""

@@ -1,0 +1,1 @@
+"""Forecast runs, schedule runs, the model registry."""

@@ -1,0 +1,1 @@
+"""Participants, roles, wallets, sites, meters and their keys; community rules and clock."""

@@ -1,0 +1,1 @@
+"""Chain outbox, commitments, verification, statements."""

@@ -1,13 +1,14 @@
 """The uniform-price call auction of one delivery interval (``pay_as_clear``).
 
-Bids are sorted from the highest limit, offers from the lowest; ties go to the earlier order, then to the lower
-id. Two pointers walk the sorted books and pair quantities while the bid's limit is at least the offer's: the
-quantity where the two curves cross, which is the most that can trade at one price inside every executed limit.
-The price is the mid-point of the two last limits paired, rounded down to a micro-unit per kWh, which stays
-inside both (a - (a - b) / 2 with a >= b integers). Sorting dominates: O(n log n).
+Bids are sorted from the highest limit, offers from the lowest; ties go to the earlier order, then to the
+lower id. Two pointers walk the sorted books and pair quantities while the bid's limit is at least the
+offer's: the quantity where the two curves cross, which is the most that can trade at one price inside every
+limit. The price is the mid-point of the two last limits paired, rounded down to a micro-unit per kWh, which
+stays inside both. Sorting dominates: O(n log n).
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from domain.errors import FieldError
 from domain.market import Clearing, Order, Side, Trade
@@ -58,33 +59,29 @@ def midpoint_down(bid_micro_per_kwh: int, offer_micro_per_kwh: int) -> int:
     return (bid_micro_per_kwh + offer_micro_per_kwh) // 2
 
 
-def _bid_rank(order: Order) -> tuple[int, float, str]:
-    return (-order.limit_micro_per_kwh, order.placed_at.timestamp(), order.order_id)
+def _bid_rank(order: Order) -> tuple[int, datetime, str]:
+    return (-order.limit_micro_per_kwh, order.placed_at, order.order_id)
 
 
-def _offer_rank(order: Order) -> tuple[int, float, str]:
-    return (order.limit_micro_per_kwh, order.placed_at.timestamp(), order.order_id)
+def _offer_rank(order: Order) -> tuple[int, datetime, str]:
+    return (order.limit_micro_per_kwh, order.placed_at, order.order_id)
 
 
 def _pair(bids: Sequence[Order], offers: Sequence[Order]) -> list[tuple[Order, Order, int]]:
     """(bid, offer, Wh) in execution order; both books best first."""
     pairs = []
+    left = {order.order_id: order.energy_wh for order in (*bids, *offers)}
     b = s = 0
-    bid_left = bids[0].energy_wh if bids else 0
-    offer_left = offers[0].energy_wh if offers else 0
     while b < len(bids) and s < len(offers):
-        if bids[b].limit_micro_per_kwh < offers[s].limit_micro_per_kwh:
+        bid, offer = bids[b], offers[s]
+        if bid.limit_micro_per_kwh < offer.limit_micro_per_kwh:
             break
-        wh = min(bid_left, offer_left)
-        pairs.append((bids[b], offers[s], wh))
-        bid_left -= wh
-        offer_left -= wh
-        if bid_left == 0:
-            b += 1
-            bid_left = bids[b].energy_wh if b < len(bids) else 0
-        if offer_left == 0:
-            s += 1
-            offer_left = offers[s].energy_wh if s < len(offers) else 0
+        wh = min(left[bid.order_id], left[offer.order_id])
+        pairs.append((bid, offer, wh))
+        left[bid.order_id] -= wh
+        left[offer.order_id] -= wh
+        b += left[bid.order_id] == 0
+        s += left[offer.order_id] == 0
     return pairs
 
 

@@ -99,7 +99,7 @@ def settle_meter(
 
 
 def fallback(bought_wh: int) -> tuple[int, int]:
-    """(imported Wh, exported Wh) assumed where no reading came: it took what it bought and delivered nothing."""
+    """(imported Wh, exported Wh) where no reading came: it took what it bought and delivered nothing."""
     return bought_wh, 0
 
 

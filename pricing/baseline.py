@@ -3,7 +3,7 @@
 High-X-of-Y with a symmetric additive adjustment: of the Y last similar days take the X that used most in the
 event's hours, average them interval by interval, then shift the average by how much the event day differed
 from it in a window before the event. The shift works both ways and is capped. PJM's default customer baseline
-has this form (PJM Manual 11, section 10.4; KEMA, "PJM Empirical Analysis of Demand Response Baseline
+has this form (PJM Manual 11; KEMA, "PJM Empirical Analysis of Demand Response Baseline
 Methods", 2011).
 
 Energies are kWh per interval, positive consumption, net of generation (so they may be negative).

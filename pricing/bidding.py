@@ -15,7 +15,7 @@ e`` and saves ``r`` when the Wh is needed, else it is credited at ``f``. Worth b
     (1 - tau) r + tau f - p - e >= 0            <=>    p <= (1 - tau) r + tau f - e
 
 These equalities, read as a critical fractile, are the newsvendor solution (Arrow, Harris, Marschak 1951; for
-electricity markets Pinson, Chevallier, Kariniotakis 2007, doi:10.1109/TPWRS.2007.901278). A block takes one
+electricity markets Pinson, Chevallier, Kariniotakis 2007, doi:10.1109/TPWRS.2007.901117). A block takes one
 segment between neighbouring quantiles, where the distribution is taken as linear, at the mean ``tau`` of the
 segment. Its Wh fill in order of rising ``tau``, so any part of it executed at its limit gains at least
 nothing in expectation. Below the lowest level the distribution is unknown and ``tau`` is taken at that

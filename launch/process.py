@@ -1,0 +1,35 @@
+"""What the launcher knows of a process."""
+
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from launch.leash import leashed
+
+
+def _nothing() -> None:
+    """The preparation of a process that needs none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A command to keep running (or, with `supervisor.once`, to run to its end)."""
+
+    name: str
+    argv: tuple[str, ...]
+    address: str = ""
+    """Where it listens, to be shown to people."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    """Asks it to end soon; also sent by the kernel when the launcher dies."""
+    account: str | None = None
+    """Whom it runs as, if not as the launcher's own user."""
+    prepare: Callable[[], None] = _nothing
+    """Run before each start, so also after a crash."""
+    probe: Callable[[], Awaitable[None]] | None = None
+    """Raises while the process cannot serve yet; None if it serves nobody."""
+    upkeep: Callable[[], None] = _nothing
+    """Run every ten seconds while the process lives."""
+
+    def command(self) -> list[str]:
+        """The command line to start, tied to the caller's life."""
+        return leashed(self.argv, signal=self.stop_signal, account=self.account)

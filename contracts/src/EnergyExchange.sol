@@ -212,10 +212,12 @@ contract EnergyExchange is Agreements, AccessControl {
         filledWh = new uint256[](batch.orders.length);
         for (uint256 i = 0; i < batch.fills.length; ++i) {
             Fill calldata fill = batch.fills[i];
+            uint256 orders = filledWh.length;
             if (
-                batch.orders[fill.buy].order.side != OrderTypes.BUY
+                fill.buy >= orders || fill.sell >= orders
+                    || batch.orders[fill.buy].order.side != OrderTypes.BUY
                     || batch.orders[fill.sell].order.side != OrderTypes.SELL
-            ) revert FillSideMismatch(i);
+            ) revert InvalidFill(i);
             filledWh[fill.buy] += fill.energyWh;
             filledWh[fill.sell] += fill.energyWh;
         }

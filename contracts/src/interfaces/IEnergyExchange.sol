@@ -126,7 +126,7 @@ interface IEnergyExchange {
     error ReadingAwaited(uint256 meterIndex, bytes32 meterId, uint256 until);
     error SupplyMissing(uint256 meterIndex, address account);
     error SupplyPriceExceeded(uint256 meterIndex, address account);
-    error FillSideMismatch(uint256 fillIndex);
+    error InvalidFill(uint256 fillIndex);
     error OrderOverfilled(uint256 orderIndex, uint256 filledWh, uint64 energyWh);
     error OrderWrongInterval(uint256 orderIndex);
     error OrderExpired(uint256 orderIndex, uint64 expiry);

@@ -98,7 +98,7 @@ def test_importing_more_never_pays_the_member(imported_wh, exported_wh, bought_w
 
 @given(energy, energy, sales, sane_prices(), st.integers(1, 500))
 def test_exporting_more_never_costs_the_member(imported_wh, exported_wh, sold, prices, more_wh):
-    """Under sane prices one more Wh delivered earns at least feed-in; only roundings can cost a micro-unit."""
+    """Under sane prices one more Wh delivered earns at least feed-in; roundings can cost a micro-unit."""
     before = settle(imported_wh, exported_wh, 0, sold, prices)
     after = settle(imported_wh, exported_wh + more_wh, 0, sold, prices)
     assert after.net_micro <= before.net_micro + 3

@@ -1,5 +1,9 @@
 """Settlement arithmetic: hand-computed cases, and the vectors that Solidity and TypeScript read too."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
 from domain.errors import FieldError
@@ -116,3 +120,19 @@ def test_an_interval_that_does_not_add_up_is_refused(meters, field):
     with pytest.raises(FieldError) as caught:
         settle_interval(meters, PRICES)
     assert caught.value.field == field
+
+
+def vector_cases():
+    vectors = Path(__file__).parents[3] / "contracts" / "vectors" / "settlement.json"
+    return json.loads(vectors.read_text())["cases"]
+
+
+@pytest.mark.parametrize("case", vector_cases(), ids=lambda case: case["name"])
+def test_vectors_shared_with_solidity(case):
+    reading = case["reading"] and (case["reading"]["imported_wh"], case["reading"]["exported_wh"])
+    sold = [(order["energy_wh"], order["imbalance_cap"]) for order in case["sold"]]
+    imported_wh, exported_wh = reading or fallback(case["bought_wh"])
+    line = settle(imported_wh, exported_wh, case["bought_wh"], sold, SettlementPrices(**case["prices"]))
+    assert asdict(line) == case["line"]
+    assert line.net_micro == case["net_micro"]
+    assert case["estimated"] == (case["reading"] is None)

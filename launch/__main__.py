@@ -1,4 +1,4 @@
-"""`python -m launch run | day | check | services`: see docs/operations.md."""
+"""`python -m launch run | day | check | services | keys`: see docs/operations.md."""
 
 import argparse
 import asyncio
@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from launch.environment import ROOT, SERVICE_VARIABLES, State
+from launch.environment import ROOT, SERVICE_VARIABLES, State, new_keys
 from launch.instance import Instance, StateBusyError, claim, fresh_logs, held
 from launch.ports import PortBusyError
-from launch.process import Process
+from launch.process import PrepareError, Process
 from launch.processes import DAY
 from launch.report import complain, say, welcome
 from launch.services import MissingServiceError
@@ -26,6 +26,17 @@ _INTERRUPTED = 130
 
 class UnknownScenarioError(Exception):
     """There is no such scenario."""
+
+
+_REASONS = (
+    StateBusyError,
+    PortBusyError,
+    StartError,
+    PrepareError,
+    MissingServiceError,
+    UnknownScenarioError,
+)
+"""What people can mend: told in words, without a traceback."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,12 @@ async def _services(_: argparse.Namespace) -> int:
     return 0
 
 
+async def _keys(_: argparse.Namespace) -> int:
+    for name, value in new_keys().items():
+        print(f"{name}={value}")
+    return 0
+
+
 async def _for_ever() -> None:
     await asyncio.Event().wait()
 
@@ -143,9 +160,7 @@ async def _until_told(
     task = asyncio.ensure_future(work(arguments))
 
     def interrupt() -> None:
-        if task.cancelling():
-            say("already stopping")
-        else:
+        if not task.cancelling():
             say("stopping")
             task.cancel()
 
@@ -154,12 +169,11 @@ async def _until_told(
     try:
         return await task
     except asyncio.CancelledError:
-        return _INTERRUPTED
-    finally:
         say("stopped")
+        return _INTERRUPTED
 
 
-_COMMANDS = {"run": _run, "day": _day, "check": _check, "services": _services}
+_COMMANDS = {"run": _run, "day": _day, "check": _check, "services": _services, "keys": _keys}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -176,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     for sub in (run, check):
         sub.add_argument("--speed", default="120", help="seconds of the community's time in one of ours")
     commands.add_parser("services", help="only the four services, until Ctrl-C")
+    commands.add_parser("keys", help="print new keys and passwords, for docker compose's .env")
     return parser
 
 
@@ -188,7 +203,7 @@ def main() -> int:
     arguments.rest = rest
     try:
         status = asyncio.run(_until_told(_COMMANDS[arguments.command], arguments))
-    except (StateBusyError, PortBusyError, StartError, MissingServiceError, UnknownScenarioError) as reason:
+    except _REASONS as reason:
         complain(str(reason))
         return 1
     return 0 if status == _INTERRUPTED and arguments.command in {"run", "services"} else status

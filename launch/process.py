@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from launch.leash import leashed
 
 
+class PrepareError(Exception):
+    """What has to be there before a process can start could not be made."""
+
+
 def _nothing() -> None:
     """The preparation of a process that needs none."""
 

@@ -13,13 +13,13 @@ console = Console(stderr=True, highlight=False)
 
 def say(line: str) -> None:
     """One line of progress."""
-    console.print(f"[dim]commonwatt[/] {line}")
+    console.print(f"[dim]commonwatt[/] {line}", soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """Why it does not go on."""
     console.print("commonwatt: ", style="red", end="", markup=False)
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def process_table(instance: Instance) -> Table:

@@ -17,7 +17,7 @@ from launch import probes
 from launch.environment import ROOT, State
 from launch.leash import give_to, leashed, unprivileged_account
 from launch.ports import HOST
-from launch.process import Process
+from launch.process import PrepareError, Process
 
 
 def _package(name: str) -> Path:
@@ -85,7 +85,9 @@ def _prepare_postgres(data: Path, password: str) -> None:
         options = f"-U commonwatt --auth=scram-sha-256 --encoding=UTF8 --no-locale --pwfile={secret.name}"
         initdb = (str(_POSTGRES_BIN / "initdb"), "-D", str(data), *options.split())
         command = leashed(initdb, signal=signal.SIGTERM, account=account)
-        subprocess.run(command, check=True, capture_output=True, cwd="/")
+        result = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+    if result.returncode:
+        raise PrepareError(f"Postgres could not create its data folder {data}: {result.stderr.strip()}")
 
 
 def _end_leftover(pid_file: Path) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Self
 
 from launch.environment import ROOT
 from launch.probes import answers
-from launch.process import Process
+from launch.process import PrepareError, Process
 
 START_S = 60.0
 """How long a process may take to answer."""
@@ -119,11 +118,6 @@ class Supervisor:
         self._generations.clear()
         self.children.clear()
 
-    def kill(self) -> None:
-        """End all processes at once, without asking."""
-        for child in self.children.values():
-            _kill_group(child.pid)
-
     async def _spawn(self, process: Process, log: Path, *, shown: bool = False) -> asyncio.subprocess.Process:
         process.prepare()
         with log.open("ab") as stream:
@@ -170,7 +164,7 @@ class Supervisor:
             try:
                 child.handle = await self._spawn(child.process, child.log)
                 await self._wait_until_up(child)
-            except (StartError, OSError, subprocess.SubprocessError) as failure:
+            except (StartError, PrepareError, OSError) as failure:
                 self._say(str(failure).splitlines()[0])
             else:
                 self._say(f"{child.process.name} is up again (pid {child.pid})")

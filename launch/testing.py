@@ -1,7 +1,8 @@
 """Gives a test session its own services; pytest loads this before Django's settings (`-p launch.testing`).
 
-Settings read the services' addresses when they are imported. So ports and passwords are chosen here at once, and
-each server starts when the first test asks for its fixture. A service whose variable is set is used as it is.
+Settings read the services' addresses when they are imported. So ports and passwords are chosen here at once,
+and each server starts when the first test asks for its fixture. A service whose variable is set is used as
+it is.
 """
 
 import os

@@ -1,0 +1,111 @@
+# Commonwatt. `make help` lists what there is to do. What is needed: Python >= 3.11, Node >= 20.19, make, git.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+SCENARIO ?= fontana
+SPEED ?= 120
+PORT ?=
+DATE ?=
+ARGS ?=
+
+PY := .venv/bin/python
+export MYPYPATH :=
+
+# A stamp's name holds a checksum of what it was made from: it is there, or the work is to be done.
+sum = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
+INSTALLED := .venv/.installed-$(call sum,requirements.lock pyproject.toml)
+CONTRACTS := contracts/node_modules/.installed-$(call sum,contracts/package-lock.json)
+FRONTEND := frontend/node_modules/.installed-$(call sum,frontend/package-lock.json)
+E2E := tests/e2e/node_modules/.installed-$(call sum,tests/e2e/package-lock.json)
+PAGES_FROM := $(sort $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null))
+PAGES := frontend/dist/.built-$(call sum,$(PAGES_FROM))
+
+.PHONY: help run day services test lint test-python test-contracts test-frontend test-e2e install lock clean
+
+help: ## what there is to do
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) $(CONTRACTS) $(PAGES) ## start everything: [SCENARIO=fontana|simbench|FILE] [SPEED=120] [PORT=8000]
+	@exec $(PY) -m launch run --scenario "$(SCENARIO)" --speed $(SPEED) $(if $(PORT),--port $(PORT))
+
+day: $(INSTALLED) $(CONTRACTS) ## one day of the community, to the end: [SCENARIO=] [DATE=YYYY-MM-DD] [ARGS=--json]
+	@exec $(PY) -m launch day --scenario "$(SCENARIO)" $(if $(DATE),--date $(DATE)) $(ARGS)
+
+services: $(INSTALLED) $(CONTRACTS) ## only Postgres, Redis, Anvil and the MQTT broker, for development
+	@exec $(PY) -m launch services
+
+test: lint test-contracts test-frontend test-e2e test-python ## every check and every test
+
+lint: $(INSTALLED) $(CONTRACTS) $(FRONTEND) ## style, types, and the walls between the rooms
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	cd contracts && npm run --silent lint
+	cd frontend && npm run --silent lint && npm run --silent typecheck
+
+test-python: $(INSTALLED) $(CONTRACTS)
+	$(PY) -m pytest --color=no
+
+test-contracts: $(CONTRACTS)
+	cd contracts && npm run --silent test
+
+test-frontend: $(FRONTEND)
+	cd frontend && npm run --silent test
+
+test-e2e: $(INSTALLED) $(CONTRACTS) $(PAGES) $(E2E)
+	$(PY) -m launch check -- npm --prefix tests/e2e test
+
+install: $(INSTALLED) $(CONTRACTS) $(PAGES) $(E2E) ## fetch and build everything, start nothing
+
+lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (Python 3.11)
+	$(PY) -m pip install --quiet pip-tools
+	$(PY) -m piptools compile --quiet --upgrade --extra dev --allow-unsafe --strip-extras --no-annotate --no-header \
+		--no-emit-find-links --no-emit-index-url --output-file requirements.lock pyproject.toml
+	sed -i.before 's/+cpu$$//' requirements.lock && rm requirements.lock.before
+
+clean: ## remove state, builds and everything that was installed
+	rm -rf .venv .commonwatt build frontend/dist contracts/out contracts/cache
+	rm -rf contracts/node_modules frontend/node_modules tests/e2e/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# --- what is installed and built; all of it reports on stderr, so that stdout stays with the command ---
+
+.venv/bin/pip:
+	@for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+		if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+			echo "commonwatt: creating .venv with $$($$python --version)" >&2; \
+			rm -rf .venv; exec $$python -m venv .venv >&2; \
+		fi; \
+	done; \
+	echo "commonwatt: please install Python 3.11 or newer, with its venv module (Debian: python3-venv)" >&2; exit 1
+
+$(INSTALLED): | .venv/bin/pip
+	@echo "commonwatt: installing Python packages (a few minutes the first time)" >&2
+	@$(PY) -m pip install --disable-pip-version-check -r requirements.lock >&2
+	@$(PY) -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
+	@rm -f .venv/.installed-*; touch $@
+
+define NPM_CI
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
+		2>/dev/null && command -v npm >/dev/null \
+		|| { echo "commonwatt: please install Node.js 20.19 or newer, with npm" >&2; exit 1; }
+	@echo "commonwatt: installing npm packages of $(1)" >&2
+	@cd $(1) && npm ci --no-audit --no-fund >&2
+	@touch $@
+endef
+
+$(CONTRACTS):
+	$(call NPM_CI,contracts)
+
+$(FRONTEND):
+	$(call NPM_CI,frontend)
+
+$(E2E):
+	$(call NPM_CI,tests/e2e)
+
+$(PAGES): | $(FRONTEND)
+	@echo "commonwatt: building the pages" >&2
+	@cd frontend && npm run --silent build >&2
+	@touch $@

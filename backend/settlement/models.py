@@ -9,7 +9,10 @@ from domain.market import SettlementLine
 
 
 class OutboxTransaction(models.Model):
-    """A chain transaction written together with what it settles; ``key`` makes it happen once."""
+    """A chain transaction written together with what it settles; ``key`` makes it happen once.
+
+    Nonce, gas and fees are stored before anything is sent: the same bytes can be signed again after a crash.
+    """
 
     class State(models.TextChoices):
         """``failed`` needs a person: the chain refused it for a reason that will not go away."""
@@ -24,16 +27,27 @@ class OutboxTransaction(models.Model):
     function = models.CharField(max_length=60)
     arguments = models.JSONField()
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    sender = models.CharField(max_length=42, blank=True)
     nonce = models.PositiveBigIntegerField(null=True)
+    gas_limit = models.PositiveBigIntegerField(default=0)
+    max_fee_wei = models.PositiveBigIntegerField(default=0)
+    tip_wei = models.PositiveBigIntegerField(default=0)
     tx_hash = models.CharField(max_length=66, blank=True)
+    replaced_hashes = models.JSONField(
+        default=list, help_text="same nonce, lower fee: one of them may be mined"
+    )
     block_number = models.PositiveBigIntegerField(null=True)
     block_time = models.DateTimeField(null=True)
     gas_used = models.PositiveBigIntegerField(null=True)
     error = models.TextField(blank=True)
 
     class Meta:
-        indexes = (models.Index(fields=["state", "id"]),)
+        indexes = (models.Index(fields=["state", "id"]), models.Index(fields=["sender", "nonce"]))
         constraints = (
+            models.CheckConstraint(
+                condition=~Q(state="sent") | (Q(nonce__isnull=False) & ~Q(tx_hash="")),
+                name="sent_can_be_sent_again",
+            ),
             models.CheckConstraint(
                 condition=~Q(state="confirmed") | Q(block_number__isnull=False), name="confirmed_has_a_block"
             ),
@@ -41,6 +55,13 @@ class OutboxTransaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} {self.state}"
+
+    @property
+    def signed_nonce(self) -> int:
+        """The nonce of a row that was signed; ValueError before."""
+        if self.nonce is None:
+            raise ValueError(f"{self.key} was not signed yet")
+        return self.nonce
 
 
 class Commitment(models.Model):
@@ -89,7 +110,9 @@ class StatementLine(models.Model):
     retail_micro = models.PositiveBigIntegerField()
     feed_in_micro = models.PositiveBigIntegerField()
     net_micro = models.BigIntegerField(help_text="positive: the member pays")
-    estimated = models.BooleanField(help_text="no reading came before the deadline: the published fallback applies")
+    estimated = models.BooleanField(
+        help_text="no reading came before the deadline: the published fallback applies"
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["settlement", "meter"], name="one_line_per_meter"),)

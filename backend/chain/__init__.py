@@ -1,0 +1,1 @@
+"""The only door to the chain: compiling, deploying, sending, reading. Nothing else imports web3."""

@@ -1,0 +1,25 @@
+"""Writes of settlement; each is one call, and may be made twice."""
+
+from backend.settlement.services.commitment import commit
+from backend.settlement.services.delivery import settle
+from backend.settlement.services.deployment import deploy
+from backend.settlement.services.outbox import enqueue, pump, retry
+from backend.settlement.services.registration import (
+    register_all,
+    register_mandate,
+    register_members,
+    register_supply,
+)
+
+__all__ = [
+    "commit",
+    "deploy",
+    "enqueue",
+    "pump",
+    "register_all",
+    "register_mandate",
+    "register_members",
+    "register_supply",
+    "retry",
+    "settle",
+]

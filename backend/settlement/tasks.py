@@ -1,0 +1,38 @@
+"""Settlement's tasks: the outbox's sender."""
+
+import logging
+
+from celery import shared_task
+
+from backend.chain.errors import ChainUnavailableError, ContractsMissingError
+from backend.registry.tasks import announce, request_tick
+from backend.settlement import connection, services
+from backend.settlement.models import OutboxTransaction
+
+ANNOUNCED = {"commitBatch": "committed", "settleBatch": "settled"}
+logger = logging.getLogger(__name__)
+_trouble: list[str] = []
+
+
+@shared_task(name="backend.settlement.tasks.pump")
+def pump() -> int:
+    """One round of the outbox; a chain that does not answer is waited for, and said once.
+
+    Returns the number of rows that changed state; when there are any, the pipeline is asked to look again.
+    """
+    try:
+        changed = services.pump(connection.chain(), operator_key=connection.secret_key("OPERATOR_KEY"))
+    except (ChainUnavailableError, ContractsMissingError) as error:
+        if _trouble != [str(error)]:
+            logger.warning("the outbox waits: %s", error)
+        _trouble[:] = [str(error)]
+        return 0
+    if _trouble:
+        logger.info("the outbox goes on")
+        _trouble.clear()
+    for row in changed:
+        if row.state == OutboxTransaction.State.CONFIRMED and row.function in ANNOUNCED:
+            announce(ANNOUNCED[row.function], key=row.key)
+    if changed:
+        request_tick()
+    return len(changed)

@@ -1,0 +1,295 @@
+"""Three members, one delivery interval, real Postgres and Anvil; time is what a test says it is."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from eth_account import Account
+from eth_utils.crypto import keccak
+
+from backend.chain.client import Envelope
+from backend.market import services as market
+from backend.market.models import DeliveryInterval
+from backend.registry import services as registry
+from backend.registry import signing
+from backend.registry.models import Community, Meter
+from backend.settlement import connection, services
+from backend.settlement.models import OutboxTransaction, StatementLine
+from backend.telemetry.models import Reading
+
+HOUR = timedelta(hours=1)
+NAMES = ("ana", "ben", "cleo")
+OPENING_MICRO = 50_000_000
+RETAILER_MICRO = 1_000_000_000
+IMPORT, FEED_IN, FEE = 210_000, 80_000, 2_000
+
+
+def key_of(name):
+    return "0x" + keccak(text=name).hex()
+
+
+def address_of(name):
+    return Account.from_key(key_of(name)).address
+
+
+class Node:
+    """The chain's controls."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def rpc(self, method, *params):
+        answer = httpx.post(
+            self.url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        ).json()
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def time(self):
+        return datetime.fromtimestamp(
+            int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16), UTC
+        )
+
+    def mine(self, at):
+        self.rpc("evm_setNextBlockTimestamp", max(int(at.timestamp()), int(self.time().timestamp()) + 1))
+        self.rpc("evm_mine")
+
+
+@dataclass
+class World:
+    """A community of three with an open interval that starts two hours after `opened`."""
+
+    node: Node
+    opened: datetime
+
+    @property
+    def start(self):
+        return self.opened + 2 * HOUR
+
+    @property
+    def end(self):
+        return self.start + HOUR
+
+    @property
+    def chain(self):
+        return connection.chain()
+
+    @property
+    def interval(self):
+        return DeliveryInterval.objects.get(start=self.start)
+
+    def pump(self):
+        return services.pump(self.chain, operator_key=connection.secret_key("OPERATOR_KEY"))
+
+    def run(self, at):
+        """Let the chain reach `at`; send, mine and confirm until nothing is in flight."""
+        self.node.mine(at)
+        for _ in range(6):
+            self.pump()
+            if not OutboxTransaction.objects.filter(state="sent").exists():
+                return
+            self.node.mine(at)
+        raise AssertionError("the outbox does not come to rest")
+
+    def order(self, name, side, wh, limit, *, by="", nonce=1, imbalance_cap=500_000):
+        unsigned = {
+            "owner": address_of(name),
+            "meter_id": meter_id(name),
+            "side": side,
+            "interval_start": self.start,
+            "interval_s": 3600,
+            "energy_wh": wh,
+            "limit_micro_per_kwh": limit,
+            "fee_cap_micro_per_kwh": FEE,
+            "imbalance_cap_micro_per_kwh": imbalance_cap,
+            "nonce": nonce,
+            "expiry": self.end,
+        }
+        message = market.SignedOrder(**unsigned, signature="").message()
+        eip712 = Community.objects.get().eip712()
+        signature = signing.sign("Order", message, eip712, key=key_of(by or name))
+        return market.place_order(market.SignedOrder(**unsigned, signature=signature), as_of=self.opened)
+
+    def trade(self, wh=2_000):
+        """Ben sells to Ana; cleared, not committed."""
+        self.order("ana", "buy", wh, 160_000)
+        self.order("ben", "sell", wh, 100_000)
+        assert market.clear_interval(self.interval.pk, as_of=self.start - HOUR)
+
+    def commit(self):
+        assert services.commit(self.interval.pk, self.start - HOUR) == []
+        self.run(self.start - HOUR + timedelta(seconds=2))
+        assert self.interval.state == "committed"
+
+    def read(self, name, imported, exported, *, signer=""):
+        message = {
+            "meterId": meter_id(name),
+            "intervalStart": int(self.start.timestamp()),
+            "intervalSeconds": 3600,
+            "importWh": imported,
+            "exportWh": exported,
+        }
+        signature = signing.sign(
+            "MeterReading", message, Community.objects.get().eip712(), key=key_of(signer or f"{name} grid")
+        )
+        Reading.objects.create(
+            meter=Meter.objects.get(meter_id=meter_id(name)),
+            interval_start=self.start,
+            interval_s=3600,
+            import_wh=imported,
+            export_wh=exported,
+            source="http",
+            quality="signed",
+            signature=signature,
+            received_at=self.end,
+        )
+
+    def read_all(self):
+        self.read("ana", 2_500, 0)
+        self.read("ben", 0, 1_800)
+        self.read("cleo", 333, 1)
+
+    def settle(self, at=None):
+        at = at or self.end + timedelta(seconds=30)
+        assert services.settle(self.interval.pk, at) == []
+        self.run(at)
+
+    def balance(self, name):
+        return self.chain.call("exchange", "balanceOf", address_of(name))
+
+    def total(self):
+        return sum(map(self.balance, [*NAMES, "retailer", "fund"]))
+
+    @property
+    def lines(self):
+        """Statement lines by member."""
+        found = StatementLine.objects.select_related("participant")
+        return {line.participant.pseudonym[:-2]: line for line in found}
+
+
+def meter_id(name):
+    return "0x" + keccak(text=f"test/{name}/grid").hex()
+
+
+def facts(opened):
+    """What community.json would say."""
+    return {
+        "name": "Test",
+        "scenario": "test",
+        "time_zone": "UTC",
+        "currency": "USD",
+        "interval_minutes": 60,
+        "reading_deadline_minutes": 120,
+        "market": {"gate_open_h": 24, "gate_close_intervals": 1},
+        "tariff": {
+            "import_micro_per_kwh": IMPORT,
+            "feed_in_micro_per_kwh": FEED_IN,
+            "fee_micro_per_kwh": FEE,
+            "bands": [],
+        },
+        "clock": {"start": opened.isoformat(), "speed": 0},
+        "retailer_address": address_of("retailer"),
+        "community_fund_address": address_of("fund"),
+        "staff": [
+            {"username": name, "name": name, "role": name, "password": "correct-horse"}
+            for name in ("operator", "auditor")
+        ],
+        "members": [
+            {
+                "username": name,
+                "name": name.title(),
+                "pseudonym": f"{name}-p",
+                "password": "correct-horse",
+                "wallet_address": address_of(name),
+                "meters": [
+                    {
+                        "meter_id": meter_id(name),
+                        "role": "grid",
+                        "key_address": address_of(f"{name} grid"),
+                        "transport": "http",
+                    }
+                ],
+                "battery": None,
+                "pv_nominal_kw": None,
+            }
+            for name in NAMES
+        ],
+    }
+
+
+def transact(node, chain, key, role, function, *arguments):
+    sender = Account.from_key(key).address
+    data = chain.call_data(role, function, arguments)
+    to = chain.addresses[role]
+    gas = chain.estimate_gas(to, data, sender=sender)
+    chain.send(chain.sign(to, data, Envelope(chain.mined_nonce(sender), gas, chain.fees()), key=key).raw)
+    node.rpc("evm_mine")
+
+
+@pytest.fixture(scope="session")
+def node(chain):
+    return Node(chain)
+
+
+@pytest.fixture
+def world(node, transactional_db, settings, tmp_path):
+    """A fresh chain with the contracts, everybody's deposit and everybody's agreement with the retailer."""
+    from django.db import connection as db  # TEMPORARY
+
+    db.cursor().execute("CREATE SEQUENCE IF NOT EXISTS market_order_arrival")
+    snapshot = node.rpc("evm_snapshot")
+    settings.STATE_DIR = tmp_path
+    opened = datetime.fromtimestamp((int(node.time().timestamp()) // 3600 + 1) * 3600, UTC)
+    registry.load_community(facts(opened), agent_address=address_of("agent"))
+    node.rpc("evm_setAutomine", True)
+    services.deploy()
+    built = World(node, opened)
+    deployer = connection.secret_key("DEPLOYER_KEY")
+    deposits = {address_of("retailer"): RETAILER_MICRO} | {address_of(n): OPENING_MICRO for n in NAMES}
+    chain = built.chain
+    transact(node, chain, deployer, "token", "mint", address_of_key(deployer), sum(deposits.values()))
+    transact(node, chain, deployer, "token", "approve", chain.addresses["exchange"], sum(deposits.values()))
+    for account, amount in deposits.items():
+        transact(node, chain, deployer, "exchange", "depositFor", account, amount)
+    node.rpc("evm_setAutomine", False)
+    for name in NAMES:
+        sign_up(name, opened)
+    services.register_all()
+    market.open_intervals(opened)
+    built.run(opened)
+    assert set(OutboxTransaction.objects.values_list("state", flat=True)) == {"confirmed"}
+    yield built
+    connection._connect.cache_clear()
+    node.rpc("evm_revert", snapshot)
+
+
+def address_of_key(key):
+    return Account.from_key(key).address
+
+
+def sign_up(name, opened):
+    """What a member's wallet signs on joining."""
+    until = int((opened + timedelta(days=30)).timestamp())
+    eip712 = Community.objects.get().eip712()
+    supply = {
+        "owner": address_of(name),
+        "meterId": meter_id(name),
+        "maxImportPrice": 2 * IMPORT,
+        "minFeedInPrice": FEED_IN // 2,
+        "validUntil": until,
+        "nonce": 0,
+    }
+    signature = signing.sign("SupplyAgreement", supply, eip712, key=key_of(name))
+    registry.accept_supply_agreement(supply, signature)
+    mandate = {
+        "owner": address_of(name),
+        "agent": address_of("agent"),
+        "maxBuyPrice": 300_000,
+        "minSellPrice": 50_000,
+        "maxWhPerDay": 3_000,
+        "validUntil": until,
+        "nonce": 0,
+    }
+    signature = signing.sign("Mandate", mandate, eip712, key=key_of(name))
+    registry.accept_mandate(mandate, signature)

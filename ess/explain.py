@@ -95,7 +95,7 @@ def _next(runs: list[_Run], kind: int) -> _Run | None:
 
 def _why_charge(one: BatteryProblem, runs: list[_Run], wording: Wording) -> str:
     now, use = runs[0], _next(runs, -1)
-    got = f"{_portion(now, 'of surplus', 'from the grid')} is stored at {wording.price(now.price)}"
+    got = f"{_portion(now, 'from surplus', 'from the grid')} is stored at {wording.price(now.price)}"
     if use is not None:
         when = wording.clock(use.steps.start)
         return f"{got} for use from {when}, when it is worth {wording.price(use.price)}"

@@ -96,7 +96,12 @@ def _solve(problem: BatteryProblem, *, exclusive: bool) -> tuple[Floats, Floats]
         for name, values in _values(problem).items():
             model.parameters[name].value = values
         try:
-            model.problem.solve(solver=cp.HIGHS, mip_rel_gap=MIP_GAP, time_limit=TIME_LIMIT_S)
+            model.problem.solve(
+                solver=cp.HIGHS,
+                warm_start=False,  # between plans of equal cost, the choice must not depend on earlier calls
+                mip_rel_gap=MIP_GAP,
+                time_limit=TIME_LIMIT_S,
+            )
         except cp.SolverError as error:
             raise SolverError(str(error)) from error
         if model.problem.status != cp.OPTIMAL:

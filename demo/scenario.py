@@ -1,24 +1,31 @@
-"""A neighbourhood as a YAML file: its models and its one reader, ``load_scenario`` (fields: ``docs/scenarios.md``)."""
+"""A neighbourhood as a YAML file: its models and its one reader (fields: ``docs/scenarios.md``)."""
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import time
+from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from demo.series import LocalSeries, SeriesError, SeriesFile
-from demo.yaml_lines import Problem, ScenarioError, YamlDocument
+from demo.yaml_lines import Problem, YamlDocument
 from domain.errors import FieldError
 from domain.tariff import Tariff
 from domain.units import micro_from_price
 
 RESERVED_USERNAMES = frozenset({"operator", "auditor", "retailer", "community_fund"})
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 Month = Annotated[int, Field(ge=1, le=12)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -28,7 +35,7 @@ Username = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{1,31}$")]
 
 def _clock_time(value: object) -> object:
     if not isinstance(value, str):
-        raise ValueError('must be a quoted time such as "16:00"')
+        raise ValueError('must be a quoted time such as "16:00"')  # noqa: TRY004 (pydantic reports ValueError)
     try:
         return time.fromisoformat(value)
     except ValueError as error:
@@ -55,7 +62,7 @@ class Band(Model):
 
     @field_validator("end")
     @classmethod
-    def _after_start(cls, end: time, info: Any) -> time:  # noqa: ANN401 (pydantic's ValidationInfo)
+    def _after_start(cls, end: time, info: ValidationInfo) -> time:
         start = info.data.get("start")
         if start is not None and end != time(0) and end <= start:
             raise ValueError("must be later than from; split a band that passes midnight in two")
@@ -63,7 +70,7 @@ class Band(Model):
 
 
 class RetailTariff(Model):
-    """What the retailer charges and pays, in currency per kWh; the first band that fits an instant applies."""
+    """What the retailer charges and pays, in currency per kWh; the first band that fits applies."""
 
     import_per_kwh: NotNegative
     feed_in_per_kwh: NotNegative
@@ -131,7 +138,7 @@ class BatteryUnit(Model):
 
     @field_validator("soc_min_kwh")
     @classmethod
-    def _inside(cls, value: float, info: Any) -> float:  # noqa: ANN401 (pydantic's ValidationInfo)
+    def _inside(cls, value: float, info: ValidationInfo) -> float:
         capacity = info.data.get("capacity_kwh")
         if capacity is not None and value >= capacity:
             raise ValueError(f"must be below capacity_kwh {capacity}")
@@ -187,6 +194,17 @@ class Scenario(Model):
             raise ValueError(f'is not a time zone such as "Europe/Berlin", got "{value}"') from error
         return value
 
+    @field_validator("interval_minutes")
+    @classmethod
+    def _fits_zone(cls, value: int, info: ValidationInfo) -> int:
+        name = info.data.get("time_zone")
+        offsets = (
+            [datetime(2026, month, 1, tzinfo=ZoneInfo(name)).utcoffset() for month in (1, 7)] if name else []
+        )
+        if any((offset or timedelta()) % timedelta(minutes=value) for offset in offsets):
+            raise ValueError(f"must divide the distance of {name} from UTC; choose a shorter interval")
+        return value
+
     @property
     def zone(self) -> ZoneInfo:
         """The community's local time."""
@@ -219,8 +237,11 @@ def load_scenario(path: Path) -> LoadedScenario:
             continue
         try:
             series = source.read(
-                base=path.parent, column=column.column, where=column.where,
-                step_minutes=facts.interval_minutes, zone=facts.zone,
+                base=path.parent,
+                column=column.column,
+                where=column.where,
+                step_minutes=facts.interval_minutes,
+                zone=facts.zone,
             )
         except SeriesError as error:
             in_member = error.field in ("column", "where")
@@ -259,16 +280,19 @@ def _duplicates(facts: Scenario) -> Iterator[Problem]:
             value = getattr(member, field)
             first = next(i for i, other in enumerate(facts.members) if getattr(other, field) == value)
             if counted[value] > 1 and index != first:
-                yield Problem(("members", index, field), f'"{value}" is already the {field} of members.{first}')
+                yield Problem(
+                    ("members", index, field), f'"{value}" is already the {field} of members.{first}'
+                )
 
 
 def _tariff_problems(facts: Scenario) -> Iterator[Problem]:
     lowest = min([facts.tariff.import_per_kwh, *(band.price_per_kwh for band in facts.tariff.bands)])
     try:
         Tariff(
-            facts.time_zone, micro_from_price(lowest), micro_from_price(facts.tariff.feed_in_per_kwh),
+            facts.time_zone,
+            micro_from_price(lowest),
+            micro_from_price(facts.tariff.feed_in_per_kwh),
             micro_from_price(facts.tariff.fee_per_kwh),
         )
     except FieldError as error:
         yield Problem(("tariff", error.field.replace("_micro", "")), error.message)
-

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import math
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from demo.yaml_lines import shown
 
+ISO_MINUTES = "%Y-%m-%dT%H:%M"
 MINUTES_PER_DAY = 1_440
 MINUTES_PER_HOUR = 60
 LEAP_DAY, LEAP_STAND_IN = (2, 29), (2, 28)
@@ -45,9 +47,9 @@ class LocalSeries:
         """The value of the interval that starts at ``local`` (aware, in the community's time zone).
 
         Day: the same month and day where the file has it; 29 February falls back on the 28th; otherwise days
-        are counted from the file's first and wrap round. Hour: in the repeated hour of autumn the file's second
-        value if it has one, else its only value again; an hour that the file skips (its own spring change)
-        takes the value one hour earlier (or later, just after midnight).
+        are counted from the file's first and wrap round. Hour: in the repeated hour of autumn the file's
+        second value if it has one, else its only value again; an hour that the file skips (its own spring
+        change) takes the value one hour earlier (or later, just after midnight).
         """
         month, day = self._day(local.date())
         minute = local.hour * MINUTES_PER_HOUR + local.minute
@@ -75,55 +77,90 @@ class SeriesFile(BaseModel):
 
     file: str
     time_column: str = "time"
-    time_format: str = "%Y-%m-%dT%H:%M"
+    time_format: str = ISO_MINUTES
     label: Literal["start", "end"] = "start"
 
     def read(
         self, *, base: Path, column: str, where: dict[str, str | int], step_minutes: int, zone: ZoneInfo
     ) -> LocalSeries:
         """The values of ``column`` in the rows that match ``where``; SeriesError names the line at fault."""
-        path = base / self.file
-        header, rows = _rows(path)
-        time_at = _position(header, self.time_column, path, "time_column")
-        value_at = _position(header, column, path, "column")
-        conditions = [(_position(header, name, path, "where"), str(value)) for name, value in where.items()]
-        shift = timedelta(minutes=step_minutes if self.label == "end" else 0)
-        days: dict[tuple[int, int], date] = {}
+        conditions = tuple((name, str(value)) for name, value in where.items())
+        frame = _frame(base / self.file, self, conditions, step_minutes, zone)
+        at = _position(frame.header, column, frame.path, "column")
         values: dict[Slot, float] = {}
         repeated: dict[Slot, float] = {}
-        for line, row in enumerate(rows, start=2):
-            if not row or any(len(row) <= at or row[at] != value for at, value in conditions):
-                continue
-            place = f"{shown(path)} line {line}"
-            if len(row) != len(header):
-                raise SeriesError("file", f"{place}: {len(row)} fields, the header has {len(header)}")
-            start = self._label(row[time_at], place) - shift
-            value = _number(row[value_at], f"{place}: {column}")
-            slot = (start.month, start.day, start.hour * MINUTES_PER_HOUR + start.minute)
-            seen = days.setdefault(slot[:2], start.date())
-            if slot not in values:
-                values[slot] = value
-            elif seen == start.date():
-                if slot in repeated or not _is_ambiguous(start, zone):
-                    raise SeriesError("file", f"{place}: label {row[time_at]} repeats")
-                repeated[slot] = value
-        if not days:
-            raise SeriesError("where", f"{shown(path)} has no row with {where}")
-        _require_whole_days(days, values, step_minutes=step_minutes, zone=zone, path=path)
-        return LocalSeries(days, values, repeated)
+        for line, slot, row, again in frame.rows:
+            value = _number(row[at])
+            if value is None:
+                place = f"{shown(frame.path)} line {line}: {column}"
+                raise SeriesError("column", f'{place}: "{row[at]}" is not a finite number of 0 or more')
+            (repeated if again else values)[slot] = value
+        return LocalSeries(frame.days, values, repeated)
 
-    def _label(self, text: str, place: str) -> datetime:
-        try:
-            return datetime.strptime(text, self.time_format)  # noqa: DTZ007 (labels are wall-clock time)
-        except ValueError as error:
-            raise SeriesError("time_format", f'{place}: "{text}" is not of the form {self.time_format}') from error
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The rows of one home: (line, slot, fields, whether it is the second in a repeated autumn hour)."""
+
+    path: Path
+    header: list[str]
+    days: dict[tuple[int, int], date]
+    rows: list[tuple[int, Slot, list[str], bool]]
+
+
+@lru_cache(maxsize=64)
+def _frame(
+    path: Path, source: SeriesFile, conditions: tuple[tuple[str, str], ...], step_minutes: int, zone: ZoneInfo
+) -> Frame:
+    header, rows = _rows(path)
+    time_at = _position(header, source.time_column, path, "time_column")
+    tests = [(_position(header, name, path, "where"), value) for name, value in conditions]
+    shift = timedelta(minutes=step_minutes if source.label == "end" else 0)
+    days: dict[tuple[int, int], date] = {}
+    kept: list[tuple[int, Slot, list[str], bool]] = []
+    seen: set[tuple[Slot, bool]] = set()
+    for line, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise SeriesError(
+                "file", f"{shown(path)} line {line}: {len(row)} fields, the header has {len(header)}"
+            )
+        if tests and not all(row[at] == value for at, value in tests):
+            continue
+        start = _label(row[time_at], source.time_format, path, line) - shift
+        slot = (start.month, start.day, start.hour * MINUTES_PER_HOUR + start.minute)
+        again = (slot, False) in seen
+        if days.setdefault(slot[:2], start.date()) != start.date() and again:
+            continue  # the same day of a later year
+        if again and ((slot, True) in seen or not _is_ambiguous(start, zone)):
+            raise SeriesError("file", f"{shown(path)} line {line}: the label {row[time_at]} repeats")
+        seen.add((slot, again))
+        kept.append((line, slot, row, again))
+    if not kept:
+        raise SeriesError("where", f"{shown(path)} has no row where {dict(conditions)}")
+    _require_whole_days(days, {slot for slot, _ in seen}, step_minutes=step_minutes, zone=zone, path=path)
+    return Frame(path, header, days, kept)
+
+
+def _label(text: str, time_format: str, path: Path, line: int) -> datetime:
+    try:
+        if time_format == ISO_MINUTES:
+            return datetime.fromisoformat(text).replace(tzinfo=None)
+        return datetime.strptime(text, time_format)  # noqa: DTZ007 (labels are local wall-clock time)
+    except ValueError as error:
+        place = f"{shown(path)} line {line}"
+        raise SeriesError("time_format", f'{place}: "{text}" is not of the form {time_format}') from error
 
 
 @lru_cache(maxsize=8)
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
-        with (gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz"
-              else path.open(encoding="utf-8-sig", newline="")) as stream:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+            if path.suffix == ".gz"
+            else path.open(encoding="utf-8-sig", newline="")
+        ) as stream:
             rows = list(csv.reader(stream))
     except FileNotFoundError as error:
         raise SeriesError("file", f"there is no file {shown(path)}") from error
@@ -140,14 +177,12 @@ def _position(header: list[str], column: str, path: Path, field: str) -> int:
     return header.index(column)
 
 
-def _number(text: str, place: str) -> float:
+def _number(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
-        raise SeriesError("column", f'{place}: "{text}" is not a finite number of 0 or more')
-    return value
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
 
 
 def _is_ambiguous(label: datetime, zone: ZoneInfo) -> bool:
@@ -161,13 +196,14 @@ def _exists(label: datetime, zone: ZoneInfo) -> bool:
 
 
 def _require_whole_days(
-    days: dict[tuple[int, int], date], values: dict[Slot, float], *, step_minutes: int, zone: ZoneInfo, path: Path
+    days: dict[tuple[int, int], date], slots: set[Slot], *, step_minutes: int, zone: ZoneInfo, path: Path
 ) -> None:
-    for month, day in days:
-        midnight = datetime.combine(days[(month, day)], datetime.min.time())
+    for (month, day), whole in days.items():
+        midnight = datetime.combine(whole, datetime.min.time())
         for minute in range(0, MINUTES_PER_DAY, step_minutes):
             label = midnight + timedelta(minutes=minute)
-            if (month, day, minute) not in values and _exists(label, zone):
+            if (month, day, minute) not in slots and _exists(label, zone):
                 raise SeriesError(
-                    "file", f"{shown(path)} has no row for the interval that starts {label:%Y-%m-%d %H:%M} local"
+                    "file",
+                    f"{shown(path)} has no row for the interval that starts {label:%Y-%m-%d %H:%M} local",
                 )

@@ -70,7 +70,9 @@ class YamlDocument:
         node, line = self.tree, TOP_LINE
         for part in location:
             if isinstance(node, CommentedMap) and part in node:
-                line = node.lc.data[part][0] + 1 if part in (node.lc.data or {}) else line  # not for merged keys
+                line = (
+                    node.lc.data[part][0] + 1 if part in (node.lc.data or {}) else line
+                )  # not for merged keys
             elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
                 line = node.lc.item(part)[0] + 1
             else:

@@ -30,7 +30,7 @@ in micro-units per kWh, money in micro-units)::
     }
 
 and ``<state>/history.csv.gz`` (``demo.history``), ``<state>/devices/*.json`` (each home's state of charge)
-and ``<state>/keys`` (``demo.keys``). ``community.json`` is written last, whole; where it exists nothing changes.
+and ``<state>/keys`` (``demo.keys``). ``community.json`` comes last, whole; where it exists nothing changes.
 """
 
 import math
@@ -44,15 +44,8 @@ from eth_utils.crypto import keccak
 from demo.files import read_json, write_json
 from demo.history import write_history
 from demo.keys import KeyRing
-from demo.scenario import (
-    BatteryUnit,
-    LoadedScenario,
-    Member,
-    Scenario,
-    ScenarioError,
-    load_scenario,
-    tariff_at,
-)
+from demo.scenario import WEEKDAYS, BatteryUnit, LoadedScenario, Member, Scenario, load_scenario, tariff_at
+from demo.yaml_lines import ScenarioError
 from domain.units import MICRO_PER_UNIT, micro_from_price
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
@@ -60,8 +53,8 @@ OPENING_HOUR = time(8)
 STEPPED_LEAD_INTERVALS = 3
 PSEUDONYMS = (
     "Juniper", "Poppy", "Sage", "Willow", "Lupine", "Cedar", "Yarrow", "Aster", "Laurel", "Iris", "Hazel",
-    "Clover", "Rowan", "Alder", "Linden", "Heather", "Fennel", "Myrtle", "Larch", "Sorrel", "Tansy", "Bramble",
-    "Elder", "Maple",
+    "Clover", "Rowan", "Alder", "Linden", "Heather", "Fennel", "Myrtle", "Larch", "Sorrel", "Tansy",
+    "Bramble", "Elder", "Maple",
 )  # fmt: skip
 
 

@@ -87,9 +87,7 @@ contract EnergyExchange is Agreements, AccessControl {
         onlyRole(OPERATOR_ROLE)
         whenNotPaused
     {
-        if (intervalSeconds == 0 || intervalStart % intervalSeconds != 0) {
-            revert InvalidInterval(intervalStart, intervalSeconds);
-        }
+        _requireInterval(intervalStart, intervalSeconds);
         if (root == bytes32(0)) revert ZeroRoot(intervalStart);
         if (block.timestamp >= intervalStart) revert DeliveryStarted(intervalStart);
         Commitment storage commitment = _commitments[intervalStart];
@@ -106,7 +104,8 @@ contract EnergyExchange is Agreements, AccessControl {
         emit BatchCommitted(intervalStart, root);
     }
 
-    /// @notice Settles a committed batch against the readings of its meters, once.
+    /// @notice Settles a committed batch against the readings of its meters, once; or an interval that was never
+    /// committed, when its batch has neither orders nor fills.
     /// @param meters Readings aligned with `batch.meterIds`.
     function settleBatch(Batch calldata batch, MeterInput[] calldata meters)
         external
@@ -139,19 +138,33 @@ contract EnergyExchange is Agreements, AccessControl {
     }
 
     /// @dev Marks the batch settled; reverts unless it is the committed one, delivered, and not settled yet.
+    /// An interval that was never committed settles with the retailer alone, by what stood when delivery began.
     function _openCommitment(Batch calldata batch) private returns (uint64 committedAt) {
         Commitment storage commitment = _commitments[batch.intervalStart];
-        committedAt = commitment.committedAt;
-        if (committedAt == 0) revert NotCommitted(batch.intervalStart);
         if (commitment.settled) revert AlreadySettled(batch.intervalStart);
-        bytes32 root = hashBatch(batch);
-        if (root != commitment.root) revert RootMismatch(batch.intervalStart, commitment.root, root);
-        if (batch.intervalSeconds != commitment.intervalSeconds) {
-            revert IntervalMismatch(batch.intervalStart, batch.intervalSeconds);
+        committedAt = commitment.committedAt;
+        if (committedAt == 0) {
+            if (batch.orders.length != 0 || batch.fills.length != 0) {
+                revert NotCommitted(batch.intervalStart);
+            }
+            _requireInterval(batch.intervalStart, batch.intervalSeconds);
+            committedAt = batch.intervalStart;
+        } else {
+            bytes32 root = hashBatch(batch);
+            if (root != commitment.root) revert RootMismatch(batch.intervalStart, commitment.root, root);
+            if (batch.intervalSeconds != commitment.intervalSeconds) {
+                revert IntervalMismatch(batch.intervalStart, batch.intervalSeconds);
+            }
         }
         uint256 endsAt = uint256(batch.intervalStart) + batch.intervalSeconds;
         if (block.timestamp < endsAt) revert DeliveryNotEnded(batch.intervalStart, endsAt);
         commitment.settled = true;
+    }
+
+    function _requireInterval(uint64 intervalStart, uint32 intervalSeconds) private pure {
+        if (intervalSeconds == 0 || intervalStart % intervalSeconds != 0) {
+            revert InvalidInterval(intervalStart, intervalSeconds);
+        }
     }
 
     function _requireSize(Batch calldata batch, uint256 inputs) private pure {

@@ -34,6 +34,13 @@ def supervisor(tmp_path, said):
     return Supervisor(logs=tmp_path, environment=os.environ, say=said.append)
 
 
+def lives(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 async def until(condition):
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 (what we wait for happens in other processes)
@@ -93,7 +100,7 @@ def test_what_does_not_end_is_killed_with_its_children(supervisor, tmp_path, mon
 
     family = asyncio.run(scene())
     assert len(family) == 2
-    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
+    asyncio.run(until(lambda: not any(lives(p) for p in family)))
 
 
 def test_a_step_that_fails_shows_its_log(supervisor):

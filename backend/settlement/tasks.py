@@ -3,22 +3,26 @@
 import logging
 
 from celery import shared_task
+from django.core.cache import cache
 
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.registry.tasks import announce, request_tick
-from backend.settlement import connection, services
+from backend.settlement import connection, queries, services
 from backend.settlement.models import OutboxTransaction
 
 ANNOUNCED = {"commitBatch": "committed", "settleBatch": "settled"}
 logger = logging.getLogger(__name__)
+NEXT_ROUND_S = 0.5
+EXPIRES_S = 10
 _trouble: list[str] = []
 
 
 @shared_task(name="backend.settlement.tasks.pump")
 def pump() -> int:
-    """One round of the outbox; a chain that does not answer is waited for, and said once.
+    """One round of the outbox, and another one soon while it is not empty.
 
-    Returns the number of rows that changed state; when there are any, the pipeline is asked to look again.
+    A chain that does not answer is waited for, and said once; the next tick tries again. Returns the number of
+    rows that changed state.
     """
     try:
         changed = services.pump(connection.chain(), operator_key=connection.secret_key("OPERATOR_KEY"))
@@ -35,4 +39,6 @@ def pump() -> int:
             announce(ANNOUNCED[row.function], key=row.key)
     if changed:
         request_tick()
+    if queries.has_unconfirmed() and cache.add("settlement:next-pump", 1, timeout=1):
+        pump.apply_async(countdown=NEXT_ROUND_S, expires=EXPIRES_S)
     return len(changed)

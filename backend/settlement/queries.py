@@ -1,0 +1,143 @@
+"""Reads of the books: statements, receipts, accounts, and what the chain side still owes."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from backend.chain.errors import ChainUnavailableError, ContractsMissingError
+from backend.market.models import DeliveryInterval
+from backend.registry import queries as registry
+from backend.registry.models import Meter, Participant, SupplyAgreement
+from backend.settlement import connection
+from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
+from domain.market import SettlementLine
+
+State = OutboxTransaction.State
+LINE_FIELDS = (*SettlementLine.__dataclass_fields__, "net_micro")
+BATCH_STAGES = {"commitBatch": "commit", "settleBatch": "settle"}
+
+
+def lines(participant: Participant, start: datetime, end: datetime) -> QuerySet[StatementLine]:
+    """The participant's lines of intervals that begin in ``[start, end)``, in order."""
+    return (
+        StatementLine.objects.filter(
+            participant=participant,
+            settlement__interval__start__gte=start,
+            settlement__interval__start__lt=end,
+        )
+        .select_related("settlement__interval", "settlement__transaction")
+        .order_by("settlement__interval__start", "meter_id")
+    )
+
+
+def statement(participant: Participant, start: datetime, end: datetime) -> dict[str, Any]:
+    """What a participant owes and is owed, by line; ``tx_hash`` is None until the chain has settled it."""
+    rows = [_line_facts(line) for line in lines(participant, start, end)]
+    return {
+        "participant": participant.pseudonym,
+        "lines": rows,
+        "totals": {name: sum(row[name] for row in rows) for name in LINE_FIELDS},
+    }
+
+
+def _line_facts(line: StatementLine) -> dict[str, Any]:
+    sent = line.settlement.transaction
+    return {
+        "interval_start": line.settlement.interval.start,
+        **{name: getattr(line, name) for name in LINE_FIELDS},
+        "estimated": line.estimated,
+        "tx_hash": sent.tx_hash if sent.state == State.CONFIRMED else None,
+    }
+
+
+def account(participant: Participant, now: datetime) -> dict[str, Any]:
+    """The participant's money on the exchange, now; None where the chain does not answer."""
+    address = participant.wallet_address
+    facts: dict[str, Any] = {
+        "wallet_address": address,
+        "balance_micro": None,
+        "pending_withdrawal_micro": None,
+        "mandate": registry.active_mandate(participant.pk, registry.community().agent_address, now),
+    }
+    try:
+        chain = connection.chain()
+        facts["balance_micro"] = chain.call("exchange", "balanceOf", address)
+        facts["pending_withdrawal_micro"] = chain.call("exchange", "withdrawalOf", address)[0]
+    except (ChainUnavailableError, ContractsMissingError):
+        pass
+    return facts
+
+
+def chain_summary() -> dict[str, Any]:
+    """Where the chain stands and how much of the books is on it."""
+    last = (
+        Settlement.objects.filter(transaction__state=State.CONFIRMED)
+        .select_related("interval", "transaction")
+        .order_by("-interval__start")
+        .first()
+    )
+    facts: dict[str, Any] = {
+        "block_number": None,
+        "block_time": None,
+        "commitments": Commitment.objects.filter(transaction__state=State.CONFIRMED).count(),
+        "settled": Settlement.objects.filter(transaction__state=State.CONFIRMED).count(),
+        "pending": OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).count(),
+        "last_settled": last and {"interval_start": last.interval.start, "tx_hash": last.transaction.tx_hash},
+    }
+    try:
+        head = connection.chain().head()
+    except (ChainUnavailableError, ContractsMissingError):
+        return facts
+    return facts | {"block_number": head.number, "block_time": head.time}
+
+
+def onboarded() -> bool:
+    """Whether trading may begin: the founding members' meters and agreements are on chain.
+
+    Once there are delivery intervals, a member who joins holds nobody up.
+    """
+    if DeliveryInterval.objects.exists():
+        return True
+    meters = set(registry.meters(Meter.Role.GRID).values_list("pk", flat=True))
+    agreed = set(SupplyAgreement.objects.values_list("meter_id", flat=True))
+    return bool(meters) and meters <= agreed and not has_unconfirmed()
+
+
+def has_unconfirmed() -> bool:
+    """Whether anything waits to be sent or mined."""
+    return OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).exists()
+
+
+def pending(now: datetime) -> list[dict[str, Any]]:
+    """What the outbox owes by ``now``: [{stage, interval_start (None for registrations), waits_for}]."""
+    open_rows = OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT])
+    stuck = OutboxTransaction.objects.filter(state=State.FAILED, function="settleBatch")
+    rows = (open_rows | stuck).select_related("commitment__interval", "settlement__interval").order_by("id")
+    return [facts for facts in map(_pending_facts, rows) if _is_due(facts, now)]
+
+
+def _pending_facts(row: OutboxTransaction) -> dict[str, Any]:
+    batch = getattr(row, "commitment", None) or getattr(row, "settlement", None)
+    waits_for = {
+        State.SENT: "the next block",
+        State.PENDING: row.error or "the outbox",
+        State.FAILED: f"a person: {row.error}",
+    }
+    return {
+        "stage": BATCH_STAGES.get(row.function, "register"),
+        "interval_start": batch.interval.start if batch else None,
+        "waits_for": waits_for[State(row.state)],
+    }
+
+
+def _is_due(facts: dict[str, Any], now: datetime) -> bool:
+    return facts["interval_start"] is None or facts["stage"] == "commit" or facts["interval_start"] < now
+
+
+def chain_lines(settlements: Iterable[Settlement]) -> dict[tuple[int, str], StatementLine]:
+    """Lines by (interval start as Unix time, meter id), as the chain names them."""
+    found = StatementLine.objects.filter(settlement__in=settlements)
+    found = found.select_related("meter", "participant", "settlement__interval")
+    return {(int(line.settlement.interval.start.timestamp()), line.meter.meter_id): line for line in found}

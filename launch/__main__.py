@@ -92,7 +92,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     folder = _state_folder() or ROOT / ".commonwatt" / scenario.name
     extra = {"SPEED": arguments.speed}
     with _instance(folder, fresh=False, port=arguments.port, extra=extra) as instance:
-        claim(instance.state, scenario.given)
+        claim(instance.layout.state, scenario.given)
         placeholders = {"scenario": scenario.given, "date": "today", "speed": arguments.speed}
         async with instance.supervisor:
             await instance.start_platform(placeholders)
@@ -108,7 +108,7 @@ async def _day(arguments: argparse.Namespace) -> int:
     with _instance(folder, fresh=True, extra={"SPEED": "0"}) as instance:
         async with instance.supervisor:
             await instance.start_platform({"scenario": scenario.given, "date": arguments.date, "speed": "0"})
-            say(f"the day begins (logs in {instance.state.logs})")
+            say(f"the day begins (logs in {instance.layout.state.logs})")
             command = (sys.executable, *DAY.command[1:], "--date", arguments.date, *arguments.rest)
             return await instance.supervisor.once(Process(name=DAY.name, argv=command), shown=True)
 
@@ -132,8 +132,11 @@ async def _services(_: argparse.Namespace) -> int:
         async with instance.supervisor:
             await instance.start_services()
             for name in (*SERVICE_VARIABLES.values(), "SOLC", "WEB_URL", "COMMONWATT_STATE"):
-                print(f"export {name}={shlex.quote(instance.variables[name])}")
-            print(f"set -a; . {shlex.quote(str(instance.state.keys / 'platform.env'))}; set +a", flush=True)
+                print(f"export {name}={shlex.quote(instance.layout.variables[name])}")
+            print(
+                f"set -a; . {shlex.quote(str(instance.layout.state.keys / 'platform.env'))}; set +a",
+                flush=True,
+            )
             await _for_ever()
     return 0
 

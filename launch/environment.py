@@ -1,6 +1,5 @@
 """Where a community's state lies, and the variables that its processes are given."""
 
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,26 +68,39 @@ def platform_keys(state: State) -> dict[str, str]:
     return dict(line.split("=", 1) for line in file.read_text().splitlines())
 
 
-def variables(
-    state: State, ports: Mapping[str, int], keys: Mapping[str, str], given: Mapping[str, str] = os.environ
-) -> dict[str, str]:
-    """The environment of every process; whatever `given` already sets stands.
+@dataclass(frozen=True)
+class Layout:
+    """Where everything of one instance is, and how its processes are told."""
 
-    Args:
-        state: the community's folder.
-        ports: the port of each embedded server, by process name.
-        keys: what `platform_keys` returned.
-        given: the launcher's own environment.
-    """
-    defaults = {
-        **{name: keys[name] for name in (*_CHAIN_KEYS, "DJANGO_SECRET_KEY")},
-        "DATABASE_URL": f"postgresql://commonwatt:{keys['POSTGRES_PASSWORD']}@{HOST}:{ports['postgres']}/postgres",
-        "REDIS_URL": f"redis://:{keys['REDIS_PASSWORD']}@{HOST}:{ports['redis']}/0",
-        "CHAIN_RPC_URL": f"http://{HOST}:{ports['anvil']}",
-        "MQTT_URL": f"mqtt://{HOST}:{ports['mqtt']}",
-        "WEB_URL": f"http://{HOST}:{ports['web']}",
-        "SOLC": str(ROOT / "contracts" / "bin" / "solc"),
-        "COMMONWATT_STATE": str(state.folder),
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**defaults, **given, "COMMONWATT_STATE": str(state.folder)}
+    state: State
+    ports: Mapping[str, int]
+    """The port of each server, by process name."""
+    keys: Mapping[str, str]
+    """What `platform_keys` returned."""
+    variables: Mapping[str, str]
+    """The environment of every process."""
+
+    @classmethod
+    def of(
+        cls, state: State, ports: Mapping[str, int], keys: Mapping[str, str], given: Mapping[str, str]
+    ) -> "Layout":
+        """Put the environment together; what `given`, the launcher's own, sets stands."""
+        database = f"commonwatt:{keys['POSTGRES_PASSWORD']}@{HOST}:{ports['postgres']}/postgres"
+        replaceable = {
+            **{name: keys[name] for name in (*_CHAIN_KEYS, "DJANGO_SECRET_KEY")},
+            "DATABASE_URL": f"postgresql://{database}",
+            "REDIS_URL": f"redis://:{keys['REDIS_PASSWORD']}@{HOST}:{ports['redis']}/0",
+            "CHAIN_RPC_URL": f"http://{HOST}:{ports['anvil']}",
+            "MQTT_URL": f"mqtt://{HOST}:{ports['mqtt']}",
+            "SOLC": str(ROOT / "contracts" / "bin" / "solc"),
+        }
+        own = {
+            "WEB_URL": f"http://{HOST}:{ports['web']}",
+            "COMMONWATT_STATE": str(state.folder),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return cls(state, ports, keys, {**replaceable, **given, **own})
+
+    def url(self, service: str) -> str:
+        """How clients reach a service."""
+        return self.variables[SERVICE_VARIABLES[service]]

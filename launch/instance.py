@@ -1,6 +1,5 @@
 """One Commonwatt on this machine: a state folder held by one launcher, its services, its processes."""
 
-import asyncio
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from launch import ports, probes
-from launch.environment import SERVICE_VARIABLES, State, platform_keys, variables
+from launch.environment import SERVICE_VARIABLES, Layout, State, platform_keys
 from launch.processes import BOOTSTRAP, DEVICES, ONBOARD, PLATFORM, PREPARE, TIMEKEEPER, Definition
 from launch.services import embedded
 from launch.supervisor import StartError, Supervisor
@@ -72,9 +71,7 @@ def claim(state: State, scenario: str) -> None:
 class Instance:
     """What is about to run."""
 
-    state: State
-    ports: Mapping[str, int]
-    variables: Mapping[str, str]
+    layout: Layout
     supervisor: Supervisor
     external: frozenset[str]
     say: Say
@@ -100,12 +97,10 @@ class Instance:
         """
         chosen = ports.choose(ports.recall(state.ports), web=web_port)
         ports.remember(state.ports, chosen)
-        values = {**variables(state, chosen, platform_keys(state), given), **extra}
+        layout = Layout.of(state, chosen, platform_keys(state), {**given, **extra})
         return cls(
-            state=state,
-            ports=chosen,
-            variables=values,
-            supervisor=Supervisor(logs=state.logs, environment=values, say=say),
+            layout=layout,
+            supervisor=Supervisor(logs=state.logs, environment=layout.variables, say=say),
             external=frozenset(name for name, variable in SERVICE_VARIABLES.items() if given.get(variable)),
             say=say,
         )
@@ -116,13 +111,12 @@ class Instance:
         Raises:
             StartError: one does not.
         """
-        own = embedded(self.state, ports=self.ports, keys=platform_keys(self.state), variables=self.variables)
-        await self.supervisor.start(*(process for name, process in own.items() if name not in self.external))
+        own = [embedded(name, self.layout) for name in SERVICE_VARIABLES if name not in self.external]
+        await self.supervisor.start(*own)
         for name in self.external:
             variable = SERVICE_VARIABLES[name]
-            url = self.variables[variable]
             try:
-                await probes.answers(partial(_PROBES[name], url), within_s=_EXTERNAL_S)
+                await probes.answers(partial(_PROBES[name], self.layout.url(name)), within_s=_EXTERNAL_S)
             except TimeoutError as silence:
                 raise StartError(
                     f"{variable} is set, but nothing there answers as {name} should"
@@ -134,9 +128,10 @@ class Instance:
         Args:
             placeholders: scenario, date and speed, as `processes.Definition` wants them.
         """
-        self.say("preparing the community and starting the services")
-        steps = (self._once(PREPARE, placeholders), self.start_services())
-        await asyncio.gather(*steps)
+        self.say("starting the services")
+        await self.start_services()
+        self.say("preparing the community")
+        await self._once(PREPARE, placeholders)
         if "anvil" not in self.external:
             await self._start([TIMEKEEPER], placeholders)
         self.say("bringing database, contracts and history up to date")
@@ -159,10 +154,10 @@ class Instance:
     def _filled(self, placeholders: Mapping[str, str]) -> dict[str, str]:
         return {
             **placeholders,
-            "state": str(self.state.folder),
+            "state": str(self.layout.state.folder),
             "host": ports.HOST,
-            "port": str(self.ports["web"]),
-            "web_url": self.variables["WEB_URL"],
+            "port": str(self.layout.ports["web"]),
+            "web_url": self.layout.variables["WEB_URL"],
         }
 
 

@@ -39,7 +39,7 @@ def process_table(instance: Instance) -> Table:
 
 async def welcome(instance: Instance) -> None:
     """The table, where to look, and who may sign in."""
-    url = instance.variables["WEB_URL"]
+    url = instance.layout.variables["WEB_URL"]
     console.print(process_table(instance))
     async with httpx.AsyncClient(timeout=10) as client:
         accounts = (await client.get(f"{url}/api/v1/community")).raise_for_status().json()["demo_accounts"]

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from launch import probes
-from launch.environment import ROOT, State
+from launch.environment import ROOT, Layout, State
 from launch.leash import give_to, leashed, unprivileged_account
 from launch.ports import HOST
 from launch.process import PrepareError, Process
@@ -177,6 +176,8 @@ def anvil(state: State, port: int, url: str) -> Process:
             "--cache-path",
             str(folder / "cache"),
             "--no-mining",
+            "--timestamp",
+            GENESIS_TIME,
             "--quiet",
         ),
         address=url,
@@ -203,28 +204,21 @@ def mqtt(port: int, url: str) -> Process:
     )
 
 
-def embedded(
-    state: State,
-    *,
-    ports: Mapping[str, int],
-    keys: Mapping[str, str],
-    variables: Mapping[str, str],
-    durable: bool = True,
-) -> dict[str, Process]:
-    """The four by name, ready to start; making them touches nothing.
+def embedded(name: str, layout: Layout, *, durable: bool = True) -> Process:
+    """One of the four, ready to start; making it touches nothing.
 
     Args:
-        state: the community's folder.
-        ports: where each listens.
-        keys: the passwords (`environment.platform_keys`).
-        variables: the addresses that clients are given (`environment.variables`).
+        name: which (a key of `environment.SERVICE_VARIABLES`).
+        layout: where it is to be.
         durable: see `postgres`.
     """
-    return {
-        "postgres": postgres(
-            state, ports["postgres"], variables["DATABASE_URL"], keys["POSTGRES_PASSWORD"], durable=durable
-        ),
-        "redis": redis(state, ports["redis"], variables["REDIS_URL"], keys["REDIS_PASSWORD"]),
-        "anvil": anvil(state, ports["anvil"], variables["CHAIN_RPC_URL"]),
-        "mqtt": mqtt(ports["mqtt"], variables["MQTT_URL"]),
-    }
+    state, port, url = layout.state, layout.ports[name], layout.url(name)
+    match name:
+        case "postgres":
+            return postgres(state, port, url, layout.keys["POSTGRES_PASSWORD"], durable=durable)
+        case "redis":
+            return redis(state, port, url, layout.keys["REDIS_PASSWORD"])
+        case "anvil":
+            return anvil(state, port, url)
+        case _:
+            return mqtt(port, url)

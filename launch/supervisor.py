@@ -108,9 +108,10 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all processes: what was started last goes first."""
-        for child in self.children.values():
-            for task in child.care:
-                task.cancel()
+        care = [task for child in self.children.values() for task in child.care]
+        for task in care:
+            task.cancel()
+        await asyncio.gather(*care, return_exceptions=True)
         for generation in reversed(self._generations):
             await asyncio.gather(
                 *(self._end(child.handle, child.process.stop_signal) for child in generation)
@@ -172,7 +173,10 @@ class Supervisor:
     async def _keep_up(self, process: Process) -> None:
         while True:
             await asyncio.sleep(UPKEEP_S)
-            await asyncio.to_thread(process.upkeep)
+            try:
+                await asyncio.to_thread(process.upkeep)
+            except OSError as failure:
+                self._say(f"{process.name}: {failure}")
 
     async def _end(self, handle: asyncio.subprocess.Process, stop_signal: signal.Signals) -> None:
         """Ask a process to end, insist after a while, and sweep what it left in its group."""

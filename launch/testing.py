@@ -8,35 +8,34 @@ it is.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from launch.embedded import running
-from launch.environment import SERVICE_VARIABLES, State, new_keys, variables
+from launch.environment import SERVICE_VARIABLES, Layout, State, new_keys
 from launch.ports import PREFERRED, unused
 from launch.services import embedded
 
 _STATE = State(Path(tempfile.gettempdir()) / f"commonwatt-tests-{os.getpid()}")
 _EXTERNAL = frozenset(name for name, variable in SERVICE_VARIABLES.items() if os.environ.get(variable))
-_KEYS = new_keys()
-_PORTS: Mapping[str, int] = dict(zip(PREFERRED, unused(len(PREFERRED)), strict=True))
-_VARIABLES = variables(_STATE, _PORTS, _KEYS)
+_PORTS = dict(zip(PREFERRED, unused(len(PREFERRED)), strict=True))
+_LAYOUT = Layout.of(_STATE, _PORTS, new_keys(), os.environ)
 
-os.environ.update(_VARIABLES)
+os.environ.update(_LAYOUT.variables)
 
 
 @contextmanager
 def _service(name: str) -> Iterator[str]:
     """The address of a service that runs."""
-    address = _VARIABLES[SERVICE_VARIABLES[name]]
+    address = _LAYOUT.url(name)
     if name in _EXTERNAL:
         yield address
         return
     _STATE.create()
-    process = embedded(_STATE, ports=_PORTS, keys=_KEYS, variables=_VARIABLES, durable=False)[name]
+    process = embedded(name, _LAYOUT, durable=False)
     with running(process, log=_STATE.logs / f"{name}.log"):
         yield address
 

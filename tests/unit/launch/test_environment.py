@@ -1,6 +1,6 @@
 import re
 
-from launch.environment import SERVICE_VARIABLES, State, new_keys, platform_keys, variables
+from launch.environment import SERVICE_VARIABLES, Layout, State, new_keys, platform_keys
 from launch.ports import PREFERRED
 
 
@@ -21,7 +21,7 @@ def test_keys_are_made_once_and_are_the_owners_alone(tmp_path):
 def test_a_variable_that_is_set_stands(tmp_path):
     given = {"DATABASE_URL": "postgresql://elsewhere/db", "OPERATOR_KEY": "0x01", "HOME": "/home/me"}
 
-    values = variables(State(tmp_path), PREFERRED, new_keys(), given)
+    values = Layout.of(State(tmp_path), PREFERRED, new_keys(), given).variables
 
     assert {name: values[name] for name in given} == given
     assert values["CHAIN_RPC_URL"] == f"http://127.0.0.1:{PREFERRED['anvil']}"
@@ -29,6 +29,6 @@ def test_a_variable_that_is_set_stands(tmp_path):
 
 
 def test_the_services_passwords_are_in_their_addresses_only(tmp_path):
-    values = variables(State(tmp_path), PREFERRED, new_keys(), {})
+    values = Layout.of(State(tmp_path), PREFERRED, new_keys(), {}).variables
 
     assert not {"POSTGRES_PASSWORD", "REDIS_PASSWORD"} & values.keys()

@@ -271,6 +271,7 @@ abstract contract Agreements is Ledger, EIP712 {
 
     /// @dev Terms that ended at `endsAt` bind batches committed before it, and each of those closes inside the
     /// withdrawal delay (`commitBatch`): committedAt < endsAt => closesAt <= endsAt + withdrawalDelay.
+    /// An interval settled without a commitment has no fixed batch: it can leave out a meter whose terms are narrower.
     function _requireUnbound(address owner, uint64 endsAt) private view {
         uint256 until = uint256(endsAt) + withdrawalDelay;
         if (endsAt != 0 && block.timestamp <= until) revert StillBinding(owner, until);

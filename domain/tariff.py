@@ -20,8 +20,10 @@ class TariffBand:
     def contains(self, local: datetime) -> bool:
         """Whether the local wall-clock instant lies in the band."""
         clock = local.time()
-        return local.weekday() in self.weekdays and self.start <= clock and (
-            clock < self.end or self.end == time(0)
+        return (
+            local.weekday() in self.weekdays
+            and self.start <= clock
+            and (clock < self.end or self.end == time(0))
         )
 
 

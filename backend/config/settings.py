@@ -23,6 +23,7 @@ DATABASES = {
 }
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHAIN_RPC_URL = os.environ.get("CHAIN_RPC_URL", "http://127.0.0.1:8545")
+AGENT_KEY = os.environ.get("AGENT_KEY", "")  # signs members' orders inside their mandates
 MQTT_URL = os.environ.get("MQTT_URL", "mqtt://127.0.0.1:1883")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
@@ -79,7 +80,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "backend.config.problems.problem_response",
+    "STRICT_JSON": False,  # NaN reaches the serializer, which refuses it by name
+    "EXCEPTION_HANDLER": "backend.registry.problems.problem_response",
     "DATETIME_INPUT_FORMATS": ["iso-8601"],
 }
 SPECTACULAR_SETTINGS = {

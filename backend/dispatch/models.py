@@ -19,7 +19,11 @@ class Command(models.Model):
     sequence = models.PositiveBigIntegerField()
     interval_start = models.DateTimeField()
     interval_end = models.DateTimeField()
-    power_kw = models.FloatField(help_text="positive charges")
+    power_kw = models.FloatField(help_text="positive charges; held unless grid_target_kw is set")
+    grid_target_kw = models.FloatField(
+        null=True,
+        help_text="positive imports; the battery keeps the connection at this power as far as it can",
+    )
     lease_expires_at = models.DateTimeField()
     state = models.CharField(max_length=8, choices=State, default=State.ISSUED)
     refusal = models.CharField(max_length=200, blank=True)

@@ -46,7 +46,8 @@ class DeliveryInterval(models.Model):
         constraints = (
             models.CheckConstraint(condition=Q(end__gt=models.F("start")), name="interval_not_empty"),
             models.CheckConstraint(
-                condition=Q(feed_in_micro_per_kwh__lte=models.F("retail_micro_per_kwh")), name="feed_in_below_retail"
+                condition=Q(feed_in_micro_per_kwh__lte=models.F("retail_micro_per_kwh")),
+                name="feed_in_below_retail",
             ),
         )
         indexes = (models.Index(fields=["state", "start"]),)
@@ -118,7 +119,9 @@ class Order(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["participant", "nonce"], name="order_nonce_once"),
             models.CheckConstraint(condition=Q(energy_wh__gt=0), name="order_energy_positive"),
-            models.CheckConstraint(condition=Q(matched_wh__lte=models.F("energy_wh")), name="order_not_overfilled"),
+            models.CheckConstraint(
+                condition=Q(matched_wh__lte=models.F("energy_wh")), name="order_not_overfilled"
+            ),
         )
         indexes = (models.Index(fields=["interval", "state"]),)
 

@@ -34,7 +34,7 @@ class Community(models.Model):
     exchange_address = models.CharField(max_length=42, blank=True)
     registry_address = models.CharField(max_length=42, blank=True)
     opened_at = models.DateTimeField(help_text="community time at which the platform went live")
-    anchor_wall = models.DateTimeField()
+    anchor_wall = models.DateTimeField(null=True, help_text="null while the clock is held")
     anchor_community = models.DateTimeField()
     seen_community = models.DateTimeField()
     speed = models.FloatField(default=1.0)
@@ -43,7 +43,9 @@ class Community(models.Model):
     class Meta:
         constraints = (
             models.CheckConstraint(condition=Q(id=1), name="one_community"),
-            models.CheckConstraint(condition=Q(interval_minutes__in=[5, 15, 30, 60]), name="interval_supported"),
+            models.CheckConstraint(
+                condition=Q(interval_minutes__in=[5, 15, 30, 60]), name="interval_supported"
+            ),
             models.CheckConstraint(condition=Q(speed__gte=0), name="speed_not_negative"),
         )
 
@@ -90,7 +92,9 @@ class Community(models.Model):
 class Participant(models.Model):
     """A member: the owner of a wallet and of one or more sites."""
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="participant")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="participant"
+    )
     name = models.CharField(max_length=120)
     pseudonym = models.CharField(max_length=40, unique=True)
     wallet_address = models.CharField(max_length=42, unique=True)
@@ -122,7 +126,9 @@ class Battery(models.Model):
     soc_min_kwh = models.FloatField(default=0.0)
 
     class Meta:
-        constraints = (models.CheckConstraint(condition=Q(capacity_kwh__gt=0), name="battery_capacity_positive"),)
+        constraints = (
+            models.CheckConstraint(condition=Q(capacity_kwh__gt=0), name="battery_capacity_positive"),
+        )
 
     def __str__(self) -> str:
         return f"{self.site}: {self.capacity_kwh} kWh"

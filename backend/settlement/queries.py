@@ -1,10 +1,10 @@
 """Reads of the books: statements, receipts, accounts, and what the chain side still owes."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.market.models import DeliveryInterval
@@ -136,8 +136,28 @@ def _is_due(facts: dict[str, Any], now: datetime) -> bool:
     return facts["interval_start"] is None or facts["stage"] == "commit" or facts["interval_start"] < now
 
 
-def chain_lines(settlements: Iterable[Settlement]) -> dict[tuple[int, str], StatementLine]:
-    """Lines by (interval start as Unix time, meter id), as the chain names them."""
-    found = StatementLine.objects.filter(settlement__in=settlements)
-    found = found.select_related("meter", "participant", "settlement__interval")
-    return {(int(line.settlement.interval.start.timestamp()), line.meter.meter_id): line for line in found}
+def net_by_participant(start: datetime, end: datetime) -> dict[int, int]:
+    """Micro-units that each participant (by primary key) pays for intervals that begin in ``[start, end)``."""
+    found = StatementLine.objects.filter(
+        settlement__interval__start__gte=start, settlement__interval__start__lt=end
+    )
+    return dict(found.values_list("participant").annotate(Sum("net_micro")).order_by("participant"))
+
+
+def gas_used(start: datetime, end: datetime) -> int:
+    """Gas that committing and settling the intervals that begin in ``[start, end)`` took."""
+    committed = Q(commitment__interval__start__gte=start, commitment__interval__start__lt=end)
+    settled = Q(settlement__interval__start__gte=start, settlement__interval__start__lt=end)
+    found = OutboxTransaction.objects.filter(committed | settled)
+    return int(found.aggregate(gas=Sum("gas_used"))["gas"] or 0)
+
+
+def conserved(start: datetime, end: datetime) -> bool:
+    """Whether what members pay is what the retailer and the fund receive, and the chain says the same.
+
+    Looks at every interval that begins in ``[start, end)`` and that the chain has settled.
+    """
+    settled = Settlement.objects.filter(
+        interval__start__gte=start, interval__start__lt=end, transaction__state=State.CONFIRMED
+    ).annotate(net=Coalesce(Sum("lines__net_micro"), 0))
+    return not settled.exclude(net=F("retailer_micro") + F("fee_micro"), agrees=True).exists()

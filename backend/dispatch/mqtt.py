@@ -1,0 +1,140 @@
+"""Devices' door over MQTT: readings, statuses and acknowledgements in, commands and refusals out."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiomqtt
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+from rest_framework.exceptions import APIException
+
+from backend.dispatch import queries, services
+from backend.dispatch.api import AcknowledgementSerializer
+from backend.registry.problems import problem_response
+from backend.registry.tasks import announce
+from backend.telemetry import services as telemetry
+from backend.telemetry.api import ReadingSerializer, StatusSerializer
+from backend.telemetry.models import Reading
+from domain.errors import FieldError
+
+PREFIX = "commonwatt"
+POLL_S = 0.3
+RECONNECT_S = 1.0
+logger = logging.getLogger(__name__)
+
+
+def canonical_json(body: dict[str, Any]) -> str:
+    """What a device signs over MQTT: its message without ``signature``, keys sorted, no spaces."""
+    return json.dumps(
+        {k: v for k, v in body.items() if k != "signature"}, sort_keys=True, separators=(",", ":")
+    )
+
+
+def take_reading(body: dict[str, Any]) -> None:
+    """Store a reading."""
+    checked = ReadingSerializer(data=body)
+    checked.is_valid(raise_exception=True)
+    telemetry.accept_reading(telemetry.SignedReading(**checked.validated_data), source=Reading.Source.MQTT)
+    announce("reading")
+
+
+def take_status(body: dict[str, Any]) -> None:
+    """Store a status."""
+    checked = StatusSerializer(data=body)
+    checked.is_valid(raise_exception=True)
+    telemetry.accept_status(**checked.validated_data, **_signed(body))
+    announce("status")
+
+
+def take_acknowledgement(body: dict[str, Any]) -> None:
+    """Store an acknowledgement."""
+    checked = AcknowledgementSerializer(data=body)
+    checked.is_valid(raise_exception=True)
+    services.acknowledge(**checked.validated_data, **_signed(body))
+
+
+def _signed(body: dict[str, Any]) -> dict[str, str]:
+    return {"signed_text": canonical_json(body), "signature": str(body.get("signature", ""))}
+
+
+DOORS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "reading": take_reading,
+    "status": take_status,
+    "ack": take_acknowledgement,
+}
+
+
+def receive(topic: str, payload: bytes) -> dict[str, Any] | None:
+    """Handle one message; returns problem+json when it is refused (also for a message in another's name)."""
+    close_old_connections()
+    _, meter_id, door = topic.split("/")
+    try:
+        try:
+            body = json.loads(payload)
+        except ValueError as error:
+            raise FieldError("body", "must be JSON", code="malformed") from error
+        if not isinstance(body, dict) or str(body.get("meter_id", "")).lower() != meter_id.lower():
+            raise FieldError("meter_id", "must be the meter of the topic", code="unknown_meter")
+        DOORS[door](body)
+    except (FieldError, APIException) as error:
+        response = problem_response(error, {})
+        assert response is not None, "both kinds of error have a problem"
+        return {
+            **response.data,
+            "echo": {k: body.get(k) for k in ("interval_start", "command_id", "at") if k in body},
+        }
+    return None
+
+
+async def bridge(url: str) -> None:
+    """Serve until cancelled; reconnects for ever."""
+    address = urlsplit(url)
+    while True:
+        try:
+            async with aiomqtt.Client(
+                address.hostname or "127.0.0.1",
+                address.port or 1883,
+                username=address.username,
+                password=address.password,
+                identifier="commonwatt-bridge",
+                clean_session=False,
+            ) as client:
+                logger.info("connected to %s", url)
+                for door in DOORS:
+                    await client.subscribe(f"{PREFIX}/+/{door}", qos=1)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_read(client))
+                    group.create_task(_publish_commands(client))
+        except* aiomqtt.MqttError as errors:
+            logger.warning("broker unavailable: %s", errors.exceptions[0])
+        await asyncio.sleep(RECONNECT_S)
+
+
+async def _read(client: aiomqtt.Client) -> None:
+    async for message in client.messages:
+        topic = str(message.topic)
+        refusal = await sync_to_async(receive)(topic, bytes(message.payload))  # type: ignore[arg-type]  # bytes on the wire
+        if refusal:
+            meter_id = topic.split("/")[1]
+            await client.publish(f"{PREFIX}/{meter_id}/error", json.dumps(refusal), qos=1)
+
+
+async def _publish_commands(client: aiomqtt.Client) -> None:
+    newest = 0
+    while True:
+        for command in await sync_to_async(queries.commands_after)(newest, "mqtt"):
+            newest = command.pk
+            topic = f"{PREFIX}/{command.meter.meter_id}/command"
+            await client.publish(topic, json.dumps(queries.command_facts(command)), qos=1, retain=True)
+        await asyncio.sleep(POLL_S)
+
+
+def run(url: str) -> None:
+    """Run the bridge until interrupted."""
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(bridge(url))

@@ -1,0 +1,233 @@
+"""Intervals, books, orders and trades."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404
+from django.urls import path
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from backend.market import queries, services
+from backend.market.agents import grid_meter, place_for_member
+from backend.market.models import DeliveryInterval, Order, Trade
+from backend.market.serializers import (
+    AgentOrderSerializer,
+    BookSerializer,
+    IntervalSerializer,
+    OrderSerializer,
+    SignedOrderSerializer,
+    TradeSerializer,
+)
+from backend.registry import queries as registry
+from backend.registry import signing
+from backend.registry.permissions import STAFF, participant_of, require_participant, role_of
+from backend.registry.serializers import RangeSerializer
+from backend.registry.tasks import announce
+from domain.errors import FieldError
+from domain.market import Side
+
+MAX_RANGE = timedelta(days=40)
+LIST_LIMIT = 500
+RANGE = [OpenApiParameter("from", datetime, required=True), OpenApiParameter("to", datetime, required=True)]
+
+
+def requested_range(request: Request) -> tuple[datetime, datetime]:
+    """``from`` and ``to`` of the query string, checked."""
+    query = RangeSerializer(data=request.query_params.dict())
+    query.is_valid(raise_exception=True)
+    start, end = query.validated_data["from"], query.validated_data["to"]
+    if not start < end <= start + MAX_RANGE:
+        raise FieldError("to", f"must be after from by at most {MAX_RANGE.days} days")
+    return start, end
+
+
+class IntervalsView(APIView):
+    """Delivery intervals."""
+
+    @extend_schema(parameters=RANGE, responses=IntervalSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """List the intervals that begin in a range."""
+        found = queries.intervals(*requested_range(request)).prefetch_related("orders")
+        return Response(IntervalSerializer([_interval_facts(i) for i in found], many=True).data)
+
+
+def _interval_facts(interval: DeliveryInterval) -> dict[str, Any]:
+    return {
+        "start": interval.start,
+        "end": interval.end,
+        "state": interval.state,
+        "gate_closure": interval.gate_closure,
+        "price_micro_per_kwh": interval.clearing_micro_per_kwh,
+        "retail_micro_per_kwh": interval.retail_micro_per_kwh,
+        "feed_in_micro_per_kwh": interval.feed_in_micro_per_kwh,
+        "imbalance_micro_per_kwh": interval.imbalance_micro_per_kwh,
+        "fee_micro_per_kwh": interval.fee_micro_per_kwh,
+        "reference_micro_per_kwh": interval.reference_micro_per_kwh,
+        "traded_wh": interval.traded_wh,
+        "orders": len(interval.orders.all()),
+    }
+
+
+class BookView(APIView):
+    """Depth of one interval; prices and quantities only, no names."""
+
+    @extend_schema(responses=BookSerializer)
+    def get(self, request: Request, start: str) -> Response:  # noqa: ARG002 - DRF's signature
+        """Show what is bid and offered."""
+        try:
+            instant = datetime.fromisoformat(start)
+        except ValueError as error:
+            raise FieldError("start", "must be an ISO-8601 date-time") from error
+        interval = queries.interval_at(instant)
+        if interval is None:
+            raise Http404
+        return Response(BookSerializer(queries.book(interval)).data)
+
+
+class OrdersView(APIView):
+    """Own orders; staff see all."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("state", str), OpenApiParameter("limit", int)],
+        responses=OrderSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """List orders, newest first."""
+        own = participant_of(request)
+        if own is None and role_of(request) not in STAFF:
+            require_participant(request)
+        found = queries.orders_of(own.pk if own else None)
+        state = request.query_params.get("state")
+        if state:
+            found = found.filter(state=state)
+        return Response(OrderSerializer([order_facts(o) for o in found[: _limit(request)]], many=True).data)
+
+    @extend_schema(request=SignedOrderSerializer, responses={201: OrderSerializer})
+    def post(self, request: Request) -> Response:
+        """Place an order signed by its owner (or by an agent with a mandate)."""
+        participant = require_participant(request)
+        body = SignedOrderSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        terms = body.validated_data
+        terms["owner"] = signing.checksum_address(terms["owner"], "owner")
+        if terms["owner"] != participant.wallet_address:
+            raise FieldError("owner", "is not your wallet", code="unknown_owner")
+        order = services.place_order(services.SignedOrder(**terms), as_of=registry.now())
+        announce("order")
+        return Response(OrderSerializer(order_facts(order)).data, status=201)
+
+
+class AgentOrderView(APIView):
+    """Orders that the member's agent signs inside the member's mandate."""
+
+    @extend_schema(request=AgentOrderSerializer, responses={201: OrderSerializer})
+    def post(self, request: Request) -> Response:
+        """Let my agent sign and place an order."""
+        participant = require_participant(request)
+        body = AgentOrderSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        terms = body.validated_data
+        interval = queries.interval_at(terms["interval_start"])
+        if interval is None:
+            raise FieldError(
+                "interval_start", "is not a delivery interval whose gate has opened", code="unknown_interval"
+            )
+        site = registry.sites().filter(participant=participant).first()
+        assert site is not None, "a member has a site"
+        limit = terms["limit_micro_per_kwh"]
+        shortfall = max(interval.imbalance_micro_per_kwh - limit, 0)
+        order = place_for_member(
+            registry.community(),
+            grid_meter(site),
+            interval,
+            side=Side(terms["side"]),
+            energy_wh=terms["energy_wh"],
+            limit_micro_per_kwh=limit,
+            imbalance_cap_micro_per_kwh=shortfall if terms["side"] == Side.SELL else 0,
+            as_of=registry.now(),
+        )
+        announce("order")
+        return Response(OrderSerializer(order_facts(order)).data, status=201)
+
+
+class OrderView(APIView):
+    """One own order."""
+
+    @extend_schema(responses=OrderSerializer)
+    def delete(self, request: Request, order_id: UUID) -> Response:
+        """Cancel an open order before its gate closes."""
+        participant = require_participant(request)
+        try:
+            order = services.cancel_order(str(order_id), participant_id=participant.pk, as_of=registry.now())
+        except Order.DoesNotExist as error:
+            raise Http404 from error
+        announce("order")
+        return Response(OrderSerializer(order_facts(order)).data)
+
+
+class TradesView(APIView):
+    """Trades: own by default, the community's with pseudonyms."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("scope", str, enum=["mine", "community"]),
+            OpenApiParameter("limit", int),
+        ],
+        responses=TradeSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """List trades, newest first."""
+        own = participant_of(request)
+        mine = request.query_params.get("scope") != "community" and own is not None
+        found = queries.trades(own.pk if mine and own else None)
+        rows = [trade_facts(trade, own.pk if own else None) for trade in found[: _limit(request)]]
+        return Response(TradeSerializer(rows, many=True).data)
+
+
+def order_facts(order: Order) -> dict[str, Any]:
+    """An order as the API shows it."""
+    names = (
+        "id", "side", "energy_wh", "limit_micro_per_kwh", "state", "matched_wh", "signer", "digest", "placed_at", "by_agent",
+    )  # fmt: skip
+    return {
+        **{name: getattr(order, name) for name in names},
+        "participant": order.participant.pseudonym,
+        "interval_start": order.interval.start,
+        "gate_closure": order.interval.gate_closure,
+    }
+
+
+def trade_facts(trade: Trade, own_id: int | None) -> dict[str, Any]:
+    """A trade as the API shows it; ``state`` is the interval's, with ``cleared`` shown as ``matched``."""
+    state = trade.interval.state
+    return {
+        "id": trade.pk,
+        "interval_start": trade.interval.start,
+        "energy_wh": trade.energy_wh,
+        "price_micro_per_kwh": trade.price_micro_per_kwh,
+        "buyer": trade.buy_order.participant.pseudonym,
+        "seller": trade.sell_order.participant.pseudonym,
+        "state": "matched" if state == DeliveryInterval.State.CLEARED else state,
+        "mine": own_id in {trade.buy_order.participant_id, trade.sell_order.participant_id},
+    }
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", "100")
+    if not text.isdigit() or not 1 <= int(text) <= LIST_LIMIT:
+        raise FieldError("limit", f"must be a whole number in [1, {LIST_LIMIT}]")
+    return int(text)
+
+
+urlpatterns = [
+    path("intervals", IntervalsView.as_view()),
+    path("intervals/<str:start>/book", BookView.as_view()),
+    path("orders", OrdersView.as_view()),
+    path("orders/agent", AgentOrderView.as_view()),
+    path("orders/<uuid:order_id>", OrderView.as_view()),
+    path("trades", TradesView.as_view()),
+]

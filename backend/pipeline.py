@@ -1,0 +1,225 @@
+"""The platform's one line, top to bottom:
+
+    telemetry → forecast → schedule → price → orders → clearing → commitment
+              → delivery → meter verification → settlement → statement → KPI
+
+Tasks pass ids and an ``as_of`` instant, never data. ``tick`` looks at the clock and at the state of the books, and
+enqueues what is due; a stage that was done before does nothing, so a task may run twice, late, or after a crash, and
+a lost task is found due again at the next tick.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from celery import shared_task
+from django.core.cache import cache
+
+from backend.dispatch import services as dispatch
+from backend.market import agents
+from backend.market import queries as market
+from backend.market import services as market_services
+from backend.market.models import AgentRound
+from backend.planning import queries as planning
+from backend.planning import services as planning_services
+from backend.registry import queries as registry
+from backend.registry import services as registry_services
+from backend.registry.models import Community, Meter
+from backend.registry.tasks import announce
+from backend.settlement import queries as settlement
+from backend.settlement import services as settlement_services
+from backend.settlement.tasks import pump
+from backend.telemetry import queries as telemetry
+from domain.time import TimeGrid
+from domain.units import MICRO_PER_UNIT, WH_PER_KWH
+from pricing.bidding import net_quantiles
+
+NET_LEVELS = (0.1, 0.5, 0.9)
+READING_GRACE = 0.25  # of an interval: how long planning waits for late readings
+CLAIM_S = 20  # an enqueued stage is not enqueued again within this time
+FOLLOW_KW = 0.02  # a plan this close to its committed position means: keep the connection there
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A stage that is to run for the interval that begins at ``interval_start``, or that waits for something."""
+
+    stage: str
+    key: str
+    interval_start: datetime
+    waits_for: str = ""
+
+
+def due(community: Community, now: datetime) -> Iterator[Due]:
+    """Everything that is to be done at ``now``, in the order of the flow."""
+    for interval in market.closed_and_open(now):
+        yield Due("clear", str(interval.pk), interval.start)
+    for interval in market.uncommitted(now):
+        yield Due("commit", str(interval.pk), interval.start)
+    yield from _planning_due(community, now)
+    for interval in market.delivered(now):
+        missing = telemetry.missing_readings(interval.start, Meter.Role.GRID)
+        waiting = missing and now < interval.end + community.reading_deadline
+        waits_for = f"{len(missing)} readings" if waiting else ""
+        yield Due("settle", str(interval.pk), interval.start, waits_for)
+
+
+def _planning_due(community: Community, now: datetime) -> Iterator[Due]:
+    """Planning waits some time for late readings, then goes on without them."""
+    as_of = registry.interval_start(community, now)
+    if AgentRound.objects.filter(as_of=as_of).exists():
+        return
+    missing = telemetry.missing_readings(as_of - community.step) if as_of > community.opened_at else []
+    waiting = missing and now < as_of + READING_GRACE * community.step
+    yield Due("plan", as_of.isoformat(), as_of, f"{len(missing)} readings" if waiting else "")
+
+
+def ready() -> bool:
+    """Whether every member is on chain and the clock runs, or stands ready to be advanced."""
+    return settlement.onboarded()
+
+
+@shared_task
+def tick() -> None:
+    """Look at the clock and enqueue what is due; a held clock starts once all members are on chain."""
+    if ready():
+        registry_services.start_clock()
+        now = registry_services.see_clock()
+        community = registry.community()
+        market_services.open_intervals(now)
+        for item in due(community, now):
+            if not item.waits_for and cache.add(claim(item.stage, item.key), 1, CLAIM_S):
+                STAGES[item.stage].delay(item.key, now.isoformat())
+    pump.delay()
+
+
+def claim(stage: str, key: str) -> str:
+    """The cache key that keeps a stage from being enqueued again while it runs."""
+    return f"claim:{stage}:{key}"
+
+
+@shared_task
+def plan(as_of_iso: str, _now_iso: str) -> None:
+    """Forecast, schedule, price and place the agents' orders as of one interval's start."""
+    as_of = datetime.fromisoformat(as_of_iso)
+    if planning_services.training_due(as_of):
+        planning_services.train_models(as_of)
+    planning_services.run_forecasts(as_of)
+    schedule_batteries(as_of)
+    positions = net_positions(as_of)
+    agents.set_prices(positions, as_of=as_of)
+    agents.run_agents(positions, as_of=as_of)
+    announce("planned", as_of=as_of_iso)
+    cache.delete(claim("plan", as_of_iso))
+
+
+@shared_task
+def clear(interval_id: str, as_of_iso: str) -> None:
+    """Close the gate of one interval, match it, and write its commitment."""
+    as_of = datetime.fromisoformat(as_of_iso)
+    market_services.clear_interval(int(interval_id), as_of=as_of)
+    announce("cleared", interval_id=interval_id)
+    commit(interval_id, as_of_iso)
+    cache.delete(claim("clear", interval_id))
+
+
+@shared_task
+def commit(interval_id: str, as_of_iso: str) -> None:
+    """Write the commitment of a cleared interval, and send it."""
+    settlement_services.commit(int(interval_id), datetime.fromisoformat(as_of_iso))
+    pump.delay()
+    cache.delete(claim("commit", interval_id))
+
+
+@shared_task
+def settle(interval_id: str, as_of_iso: str) -> None:
+    """Verify the readings of a delivered interval, write its settlement, and send it."""
+    settlement_services.settle(int(interval_id), datetime.fromisoformat(as_of_iso))
+    pump.delay()
+    cache.delete(claim("settle", interval_id))
+
+
+STAGES = {"clear": clear, "commit": commit, "plan": plan, "settle": settle}
+
+
+def schedule_batteries(as_of: datetime) -> None:
+    """Plan the batteries against expected local prices and what is already traded, and send the next set-points."""
+    community = registry.community()
+    grid = planning_services.horizon_grid(community, as_of)
+    outlook = market_outlook(community, grid)
+    run = planning_services.run_schedules(as_of, outlook)
+    issued = planning.rolling_run(as_of)
+    assert issued is not None, "forecasts come before schedules"
+    forecasts = planning.forecasts_of(issued)
+    set_points = {}
+    for site_id, site_plan in planning.plans_of(run).items():
+        power_kw = site_plan.charge_kw[0] - site_plan.discharge_kw[0]
+        load = forecasts[site_id, "load"].to_domain().quantile(0.5)[0]
+        pv = forecasts.get((site_id, "pv"))
+        pv_kw = pv.to_domain().quantile(0.5)[0] if pv else 0.0
+        traded_kw = outlook.committed_kw.get(site_id, np.zeros(len(grid)))[0]
+        follows = abs(load - pv_kw + power_kw - traded_kw) < FOLLOW_KW
+        set_points[site_id] = dispatch.SetPoint(power_kw, traded_kw if follows else None)
+    dispatch.issue_commands(set_points, as_of=as_of)
+
+
+def market_outlook(community: Community, grid: TimeGrid) -> planning_services.Outlook:
+    """Expected local prices over ``grid``, and each site's trades where the gate has closed."""
+    tariff = community.to_tariff()
+    retail = np.array([tariff.import_price(start) for start in grid]) / MICRO_PER_UNIT
+    feed_in = np.full(len(grid), tariff.feed_in_micro_per_kwh / MICRO_PER_UNIT)
+    fee = tariff.fee_micro_per_kwh / MICRO_PER_UNIT
+    reference = np.full(len(grid), np.nan)
+    prices = market.latest_prices(grid.start)
+    if prices is not None:
+        for offset, value in enumerate(prices.reference_micro_per_kwh):
+            position = (prices.start - grid.start) // grid.step + offset
+            if 0 <= position < len(grid):
+                reference[position] = value / MICRO_PER_UNIT
+    known = np.isfinite(reference)
+    closed = np.array([community.gate_closure(start) <= grid.start for start in grid])
+    return planning_services.Outlook(
+        buy=np.where(known, reference + fee, retail),
+        sell=np.where(known, reference - fee, feed_in),
+        imbalance_buy=retail,
+        imbalance_sell=feed_in,
+        settled_gate=closed,
+        committed_kw=committed_power(grid, int(closed.sum())),
+    )
+
+
+def committed_power(grid: TimeGrid, closed: int) -> dict[int, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """Power bought (positive) less sold by each site in the first ``closed`` intervals of ``grid``, kW."""
+    found: dict[int, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    end = grid.start + closed * grid.step
+    trades = market.trades().filter(interval__start__gte=grid.start, interval__start__lt=end)
+    for trade in trades.select_related("interval", "buy_order__meter", "sell_order__meter"):
+        power_kw = trade.energy_wh / WH_PER_KWH / grid.step_h
+        for order, sign in ((trade.buy_order, 1), (trade.sell_order, -1)):
+            row = found.setdefault(order.meter.site_id, np.zeros(len(grid)))
+            row[grid.index(trade.interval.start)] += sign * power_kw
+    return found
+
+
+def net_positions(as_of: datetime) -> dict[int, agents.NetPosition]:
+    """Each site's net position by quantile: forecast load less forecast PV plus the battery's plan."""
+    run, schedules = planning.rolling_run(as_of), planning.schedule_run(as_of)
+    assert run is not None and schedules is not None, "forecasts and schedules come before prices"
+    forecasts, plans = planning.forecasts_of(run), planning.plans_of(schedules)
+    positions = {}
+    for (site_id, quantity), stored in forecasts.items():
+        if quantity != "load":
+            continue
+        load = stored.to_domain()
+        pv = forecasts.get((site_id, "pv"))
+        site_plan = plans.get(site_id)
+        battery_kw = np.zeros(len(load.grid))
+        if site_plan is not None:
+            battery_kw = np.array(site_plan.charge_kw) - np.array(site_plan.discharge_kw)
+        quantiles = net_quantiles(load, pv.to_domain() if pv else None, battery_kw)
+        columns = [load.levels.index(level) for level in NET_LEVELS]
+        positions[site_id] = agents.NetPosition(load.grid, NET_LEVELS, quantiles[:, columns])
+    return positions

@@ -1,0 +1,91 @@
+"""Devices' door over HTTP: signed readings and statuses."""
+
+from typing import Any
+
+from django.urls import path
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from backend.registry.serializers import FiniteFloatField, InstantField
+from backend.registry.tasks import announce
+from backend.telemetry import services
+from backend.telemetry.models import Reading
+from domain.errors import FieldError
+
+
+class ReadingSerializer(serializers.Serializer[dict[str, Any]]):
+    """A signed reading: energy through one meter in one delivery interval."""
+
+    meter_id = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")
+    interval_start = InstantField()
+    interval_s = serializers.IntegerField(min_value=1)
+    import_wh = serializers.IntegerField(min_value=0, max_value=services.MAX_ENERGY_WH)
+    export_wh = serializers.IntegerField(min_value=0, max_value=services.MAX_ENERGY_WH)
+    soc_wh = serializers.IntegerField(
+        min_value=0, max_value=services.MAX_ENERGY_WH, required=False, allow_null=True, default=None
+    )
+    signature = serializers.CharField(min_length=132, max_length=132)
+
+
+class StatusSerializer(serializers.Serializer[dict[str, Any]]):
+    """What a device does now; positive power flows into the site or the battery."""
+
+    meter_id = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")
+    at = InstantField()
+    power_kw = FiniteFloatField()
+    soc_kwh = FiniteFloatField(required=False, allow_null=True, default=None)
+
+
+class ReadingsView(APIView):
+    """Readings in; the signature is the credential."""
+
+    permission_classes = (AllowAny,)
+    authentication_classes = ()
+
+    @extend_schema(request=ReadingSerializer, responses={201: ReadingSerializer})
+    def post(self, request: Request) -> Response:
+        """Store one reading, or refuse it with the field's name."""
+        body = ReadingSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        services.accept_reading(services.SignedReading(**body.validated_data), source=Reading.Source.HTTP)
+        announce("reading")
+        return Response(body.data, status=201)
+
+
+class StatusView(APIView):
+    """Statuses in; the header ``X-Device-Signature`` signs the raw body by personal_sign."""
+
+    permission_classes = (AllowAny,)
+    authentication_classes = ()
+
+    @extend_schema(request=StatusSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Store a device's newest status."""
+        signed_text = request.body.decode()
+        body = StatusSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        services.accept_status(
+            **body.validated_data, signed_text=signed_text, signature=device_signature(request)
+        )
+        announce("status")
+        return Response(status=204)
+
+
+def device_signature(request: Request) -> str:
+    """The device's signature of the raw body; FieldError when there is none."""
+    signature = request.headers.get("X-Device-Signature")
+    if not signature:
+        raise FieldError(
+            "X-Device-Signature", "this header must carry the meter's signature", code="required"
+        )
+    return signature
+
+
+urlpatterns = [
+    path("readings", ReadingsView.as_view()),
+    path("devices/status", StatusView.as_view()),
+]

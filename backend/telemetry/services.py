@@ -1,0 +1,182 @@
+"""Readings and statuses in: checked whole, stored whole, or refused by field."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db import IntegrityError, transaction
+
+from backend.registry import queries as registry
+from backend.registry import signing
+from backend.registry.models import Community, Meter
+from backend.telemetry.models import DeviceStatus, Reading
+from domain.errors import FieldError
+from domain.market import MeterReading
+from domain.time import floor_to_step, require_utc
+from domain.units import require_finite
+
+MAX_ENERGY_WH = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReading:
+    """A reading as a device sent it, not yet believed."""
+
+    meter_id: str
+    interval_start: datetime
+    interval_s: int
+    import_wh: int
+    export_wh: int
+    soc_wh: int | None
+    signature: str
+
+
+def accept_reading(received: SignedReading, *, source: Reading.Source) -> Reading:
+    """Store one signed reading; FieldError names the field when any part of it is wrong."""
+    community = registry.community()
+    meter = _known_meter(received.meter_id)
+    reading = MeterReading(
+        meter_id=meter.meter_id,
+        interval_start=received.interval_start,
+        interval_s=received.interval_s,
+        import_wh=received.import_wh,
+        export_wh=received.export_wh,
+    )
+    now = registry.now(community)
+    _check_interval(reading, community, now)
+    _check_magnitude(received)
+    message = {
+        "meterId": bytes.fromhex(meter.meter_id[2:]),
+        "intervalStart": int(reading.interval_start.timestamp()),
+        "intervalSeconds": reading.interval_s,
+        "importWh": reading.import_wh,
+        "exportWh": reading.export_wh,
+    }
+    signer = signing.recover("MeterReading", message, community.eip712(), signature=received.signature)
+    if signer != meter.key_address:
+        raise FieldError("signature", "was not made by this meter's key", code="wrong_signature")
+    try:
+        with transaction.atomic():
+            return Reading.objects.create(
+                meter=meter,
+                interval_start=reading.interval_start,
+                interval_s=reading.interval_s,
+                import_wh=reading.import_wh,
+                export_wh=reading.export_wh,
+                soc_wh=received.soc_wh,
+                source=source,
+                quality=Reading.Quality.SIGNED,
+                signature=received.signature,
+                received_at=now,
+            )
+    except IntegrityError as error:
+        raise FieldError(
+            "interval_start", "a reading of this meter and interval is already stored", code="replayed"
+        ) from error
+
+
+def _known_meter(meter_id: str) -> Meter:
+    meter = registry.meter(meter_id)
+    if meter is None:
+        raise FieldError("meter_id", "is not a meter of this community", code="unknown_meter")
+    return meter
+
+
+def _check_interval(reading: MeterReading, community: Community, now: datetime) -> None:
+    if reading.interval_s != community.interval_minutes * 60:
+        raise FieldError("interval_s", f"must be {community.interval_minutes * 60}")
+    if floor_to_step(reading.interval_start, community.step) != reading.interval_start:
+        raise FieldError("interval_start", f"must lie on a multiple of {community.interval_minutes} minutes")
+    if reading.interval_start + community.step > now:
+        raise FieldError("interval_start", "the interval has not ended yet", code="too_early")
+
+
+def _check_magnitude(received: SignedReading) -> None:
+    for name in ("import_wh", "export_wh", "soc_wh"):
+        value = getattr(received, name)
+        if value is not None and not 0 <= value <= MAX_ENERGY_WH:
+            raise FieldError(name, f"must lie in [0, {MAX_ENERGY_WH}]")
+
+
+def accept_status(
+    *, meter_id: str, at: datetime, power_kw: float, soc_kwh: float | None, signed_text: str, signature: str
+) -> DeviceStatus:
+    """Store a device's newest status; ``signed_text`` is what the meter's key signed by personal_sign."""
+    meter = check_device_signature(meter_id, signed_text, signature)
+    require_finite(power_kw, "power_kw")
+    at = require_utc(at, "at")
+    known = DeviceStatus.objects.filter(meter=meter).first()
+    if known and known.at > at:
+        raise FieldError("at", "a newer status is already stored", code="replayed")
+    status, _ = DeviceStatus.objects.update_or_create(
+        meter=meter, defaults={"at": at, "power_kw": power_kw, "soc_kwh": soc_kwh}
+    )
+    return status
+
+
+def check_device_signature(meter_id: str, signed_text: str, signature: str) -> Meter:
+    """The meter whose key signed ``signed_text``; FieldError for anybody else's signature."""
+    meter = _known_meter(meter_id)
+    if signing.recover_text(signed_text, signature=signature) != meter.key_address:
+        raise FieldError("signature", "was not made by this meter's key", code="wrong_signature")
+    return meter
+
+
+def import_readings(rows: Iterable[Mapping[str, str]]) -> int:
+    """Import unsigned history (columns as in ``data/README.md``); returns how many rows were new.
+
+    The whole file is stored or nothing; a FieldError names ``line N.column``.
+    """
+    before = Reading.objects.count()
+    with transaction.atomic():
+        for batch in batched_rows(rows):
+            Reading.objects.bulk_create(batch, ignore_conflicts=True)
+    return Reading.objects.count() - before
+
+
+def batched_rows(rows: Iterable[Mapping[str, str]], size: int = 5_000) -> Iterator[list[Reading]]:
+    """Rows as Reading objects in lists of at most ``size``."""
+    meters = {meter.meter_id: meter for meter in registry.meters()}
+    now = registry.now()
+    batch: list[Reading] = []
+    for line, row in enumerate(rows, start=2):
+        batch.append(_imported(row, line, meters, now))
+        if len(batch) == size:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _imported(row: Mapping[str, str], line: int, meters: Mapping[str, Meter], now: datetime) -> Reading:
+    meter = meters.get(row["meter_id"])
+    if meter is None:
+        raise FieldError(f"line {line}.meter_id", "is not a meter of this community", code="unknown_meter")
+    values: dict[str, int | None] = {}
+    for name in ("interval_s", "import_wh", "export_wh", "soc_wh"):
+        text = row[name]
+        if not (text.isdigit() or (name == "soc_wh" and text == "")):
+            raise FieldError(f"line {line}.{name}", f"must be a whole number of at least 0, got {text!r}")
+        values[name] = int(text) if text else None
+    try:
+        start = require_utc(datetime.fromisoformat(row["interval_start"]), "interval_start")
+    except ValueError as error:
+        raise FieldError(f"line {line}.interval_start", str(error)) from error
+    return Reading(
+        meter=meter,
+        interval_start=start.astimezone(UTC),
+        source=Reading.Source.CSV,
+        quality=Reading.Quality.IMPORTED,
+        received_at=now,
+        **values,
+    )
+
+
+def read_csv(lines: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Rows of a readings CSV; FieldError when a column is missing."""
+    reader = csv.DictReader(lines)
+    needed = {"meter_id", "interval_start", "interval_s", "import_wh", "export_wh", "soc_wh"}
+    absent = needed - set(reader.fieldnames or [])
+    if absent:
+        raise FieldError("line 1", f"columns missing: {', '.join(sorted(absent))}")
+    yield from reader

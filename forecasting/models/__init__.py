@@ -1,0 +1,55 @@
+"""Forecasting models, one file a model, and the calls that a platform makes.
+
+model = train("lightgbm", history.as_of(now), trained_at=now, seed=1)
+forecasts = forecast_sites(history.as_of(now), model, issued_at=now, horizon=24)
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+from domain.errors import FieldError
+from domain.forecast import Forecast
+from forecasting.models.base import HEADER_FILE, Model
+from forecasting.models.lightgbm import LightGBM
+from forecasting.models.seasonal_naive import SeasonalNaive
+from forecasting.series import History
+
+__all__ = ["MODELS", "Model", "forecast_sites", "load_model", "train"]
+
+MODELS: dict[str, type[Model]] = {model.name: model for model in (SeasonalNaive, LightGBM)}
+
+
+def train(
+    name: str, history: History, *, trained_at: datetime, seed: int, horizon: int | None = None
+) -> Model:
+    """Fit the model called ``name`` to forecast up to ``horizon`` steps ahead (a day unless given).
+
+    Raises FieldError: "leak" when ``history`` holds values that were not known at ``trained_at`` (pass
+    ``history.as_of(trained_at)``), "too_short" when there is too little to learn from.
+    """
+    steps = history.steps_per_day if horizon is None else horizon
+    return _model_class(name).fit(history, trained_at=trained_at, horizon=steps, seed=seed)
+
+
+def forecast_sites(
+    history: History, model: Model, *, issued_at: datetime, horizon: int
+) -> dict[str, Forecast]:
+    """A forecast for each series of which enough is known, by name; the others are absent.
+
+    Interval 0 is the one that contains ``issued_at``. Raises FieldError(code="leak") when ``history`` holds
+    values that were not known at ``issued_at`` (pass ``history.as_of(issued_at)``).
+    """
+    return model.forecast_known(history, issued_at=issued_at, horizon=horizon)
+
+
+def load_model(directory: Path) -> Model:
+    """The model that ``Model.save`` wrote into ``directory``."""
+    header = json.loads((directory / HEADER_FILE).read_text(encoding="utf-8"))
+    return _model_class(header["name"]).load(directory)
+
+
+def _model_class(name: str) -> type[Model]:
+    if name not in MODELS:
+        raise FieldError("model", f"must be one of {', '.join(MODELS)}, got {name!r}")
+    return MODELS[name]

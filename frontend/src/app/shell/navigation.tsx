@@ -1,0 +1,46 @@
+import { useQuery } from "@tanstack/react-query";
+import { NavLink } from "react-router";
+
+import { Icon, type IconName } from "@/components/icons";
+import { meQuery } from "@/lib/api/queries";
+import { useText, type MessageId } from "@/lib/text";
+
+import { Mark } from "./mark";
+import classes from "./navigation.module.css";
+
+interface Place {
+  to: string;
+  icon: IconName;
+  label: MessageId;
+}
+
+const COMMUNITY: Place = { to: "/", icon: "community", label: "nav.community" };
+const HOME: Place = { to: "/home", icon: "home", label: "nav.home" };
+const TRADE: Place = { to: "/trade", icon: "trade", label: "nav.trade" };
+const BILLS: Place = { to: "/bills", icon: "bills", label: "nav.bills" };
+const PLANT: Place = { to: "/plant", icon: "plant", label: "nav.plant" };
+
+/** Left rail on wide screens, bottom bar on phones. */
+export function Navigation() {
+  const text = useText();
+  const { data: me } = useQuery(meQuery);
+  const places = me && me.role !== "prosumer" ? [COMMUNITY, PLANT, TRADE, BILLS] : [COMMUNITY, HOME, TRADE, BILLS];
+  return (
+    <nav className={classes.nav} aria-label={text("nav.label")}>
+      <div className={classes.brand}>
+        <Mark />
+        <span className={classes.name}>Commonwatt</span>
+      </div>
+      <ul className={classes.places}>
+        {places.map(({ to, icon, label }) => (
+          <li key={to}>
+            <NavLink to={to} end={to === "/"} className={classes.place ?? ""}>
+              <Icon name={icon} size={22} />
+              <span>{text(label)}</span>
+            </NavLink>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}

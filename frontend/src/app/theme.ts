@@ -1,0 +1,61 @@
+import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
+
+import { ENERGY, SURFACE, type Surface } from "@/lib/palette";
+
+const ink: MantineColorsTuple = [
+  "#e7efec",
+  "#d0dcd7",
+  "#b3c3bc",
+  "#95a8a1",
+  "#74877f",
+  "#52645d",
+  "#3a4a44",
+  "#24332e",
+  "#182722",
+  "#10201b",
+];
+
+const tall = { styles: { root: { "--input-height": "2.625rem" } } };
+
+export const theme = createTheme({
+  primaryColor: "ink",
+  primaryShade: { light: 9, dark: 0 },
+  autoContrast: true,
+  colors: { ink, dark: ["#e7efec", "#c3d0ca", "#95a8a1", "#5f736b", "#35453f", "#24332e", "#1a2723", "#111b18", "#0d1614", "#0a1210"] },
+  fontFamily: "'Geist Variable', system-ui, sans-serif",
+  fontFamilyMonospace: "'Geist Mono Variable', ui-monospace, monospace",
+  headings: { fontWeight: "600" },
+  defaultRadius: "md",
+  cursorType: "pointer",
+  respectReducedMotion: true,
+  focusRing: "auto",
+  components: {
+    TextInput: tall,
+    NumberInput: tall,
+    PasswordInput: tall,
+    Select: tall,
+    Drawer: { styles: { header: { paddingInline: 24, color: "var(--quiet)" }, body: { paddingInline: 24, paddingBottom: 32 }, title: { fontSize: "0.9375rem" } } },
+    Tooltip: { defaultProps: { openDelay: 250, multiline: true, maw: 280, events: { hover: true, focus: true, touch: true } } },
+  },
+});
+
+const surface = (of: Surface) => ({
+  "--paper": of.paper,
+  "--card": of.card,
+  "--wash": of.wash,
+  "--line": of.line,
+  "--ink": of.ink,
+  "--quiet": of.quiet,
+  "--focus": of.focus,
+  "--mantine-color-body": of.card,
+  "--mantine-color-text": of.ink,
+  "--mantine-color-dimmed": of.quiet,
+  "--mantine-color-placeholder": of.quiet,
+  "--mantine-color-default-border": of.line,
+});
+
+export const cssVariables: CSSVariablesResolver = () => ({
+  variables: Object.fromEntries(Object.entries(ENERGY).map(([kind, colour]) => [`--${kind}`, colour])),
+  light: surface(SURFACE.light),
+  dark: surface(SURFACE.dark),
+});

@@ -1,0 +1,127 @@
+/** Axes, the line of now, and one tooltip table for all series, alike in every chart. */
+import type { EChartsOption } from "echarts";
+
+import type { Formats } from "@/lib/format";
+import type { Surface } from "@/lib/palette";
+
+const HOUR_MS = 3_600_000;
+
+/** `Tue 14:00–15:00` of the interval in whose middle (or at whose start) `value` lies. */
+export function axisTime(format: Formats, value: number, stepMs: number, middle: boolean): string {
+  const start = middle ? value - stepMs / 2 : value;
+  return `${format.day(start)}, ${format.range(start, start + stepMs)} ${format.zone(start)}`;
+}
+
+interface AxisLook {
+  labels: boolean;
+  narrow: boolean;
+}
+
+/** Local hours that divide the day evenly, so that midnight has a tick on days of 23 and 25 hours too. */
+export function localTicks(from: number, to: number, everyH: number, format: Formats): number[] {
+  const ticks: number[] = [];
+  for (let at = Math.ceil(from / HOUR_MS) * HOUR_MS; at <= to; at += HOUR_MS) {
+    const [hour, minute] = format.time(at).split(":").map(Number);
+    if (hour !== undefined && hour % everyH === 0 && minute === 0) ticks.push(at);
+  }
+  return ticks;
+}
+
+export function timeAxis(
+  surface: Surface,
+  format: Formats,
+  points: readonly { start: string }[],
+  stepMs: number,
+  { labels, narrow }: AxisLook,
+) {
+  const first = points[0];
+  const last = points[points.length - 1];
+  const from = first ? Date.parse(first.start) : 0;
+  const to = last ? Date.parse(last.start) + stepMs : 1;
+  const ticks = localTicks(from, to, narrow ? 12 : 6, format);
+  return {
+    type: "time" as const,
+    min: from,
+    max: to,
+    axisLine: { show: labels, onZero: false, lineStyle: { color: surface.line } },
+    axisTick: { show: false, customValues: ticks },
+    axisLabel: {
+      show: labels,
+      color: surface.quiet,
+      customValues: ticks,
+      hideOverlap: true,
+      formatter: (value: number) => {
+        const time = format.time(value);
+        return time === "00:00" ? `{day|${format.day(value)}}` : time;
+      },
+      rich: { day: { color: surface.ink, fontWeight: 600 as const } },
+    },
+    splitLine: { show: false },
+  };
+}
+
+export function valueAxis(surface: Surface) {
+  return {
+    type: "value" as const,
+    nameTextStyle: { color: surface.quiet, align: "left" as const, padding: [0, 0, 0, -30] },
+    nameGap: 12,
+    axisLabel: { color: surface.quiet },
+    splitLine: { lineStyle: { color: surface.line } },
+    splitNumber: 4,
+  };
+}
+
+export function nowLine(surface: Surface, now: number, label: string) {
+  return {
+    silent: true,
+    symbol: "none",
+    animation: false,
+    lineStyle: { color: surface.ink, width: 1, type: "solid" as const },
+    label: { formatter: label, color: surface.ink, fontSize: 12, distance: 4 },
+    data: [{ xAxis: now }],
+  };
+}
+
+interface TipRow {
+  axisValue: number;
+  seriesName: string;
+  value: [number, number | null];
+  color: string;
+  marker: string;
+}
+
+function escape(text: string): string {
+  return text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
+}
+
+/** One table of all that is known of the interval under the pointer. */
+export function plainTooltip(
+  surface: Surface,
+  head: (axisValue: number) => string,
+  hidden: readonly string[],
+  show?: (seriesName: string, value: number) => string,
+): EChartsOption["tooltip"] {
+  return {
+    trigger: "axis",
+    confine: true,
+    axisPointer: { type: "line", lineStyle: { color: surface.quiet, type: "dotted" } },
+    backgroundColor: surface.card,
+    borderColor: surface.line,
+    textStyle: { color: surface.ink, fontSize: 13 },
+    extraCssText: "border-radius:10px;box-shadow:0 8px 28px rgb(0 0 0 / 18%);padding:10px 12px",
+    formatter: (raw) => {
+      const rows = (raw as unknown as TipRow[]).filter(
+        (row) => !hidden.includes(row.seriesName) && row.value[1] !== null && Math.abs(row.value[1]) > 0.004,
+      );
+      const first = (raw as unknown as TipRow[])[0];
+      if (!first) return "";
+      const body = rows
+        .map((row) => {
+          const figure = show ? show(row.seriesName, row.value[1] ?? 0) : `${(row.value[1] ?? 0).toFixed(2)} kWh`;
+          return `<tr><td>${row.marker}${escape(row.seriesName)}</td><td style="text-align:right;padding-left:18px;font-weight:600">${escape(figure)}</td></tr>`;
+        })
+        .join("");
+      return `<div style="margin-bottom:6px;color:${surface.quiet}">${escape(head(first.axisValue))}</div><table>${body}</table>`;
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { Drawer, Skeleton } from "@mantine/core";
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { useSearchParams } from "react-router";
+
+import { Failure } from "@/components/failure";
+import { api, unwrap } from "@/lib/api/client";
+import { useFormats } from "@/lib/use-formats";
+import { useText } from "@/lib/text";
+
+import { ReceiptSteps } from "./receipt-steps";
+import classes from "./receipt.module.css";
+
+function receiptQuery(id: string) {
+  return queryOptions({
+    queryKey: ["receipt", id],
+    queryFn: () => unwrap(api.GET("/api/v1/trades/{id}/receipt", { params: { path: { id } } })),
+  });
+}
+
+/** The way of one trade from order to bill; open while the address has `receipt=ID`. */
+export function ReceiptDrawer() {
+  const text = useText();
+  const [search, setSearch] = useSearchParams();
+  const id = search.get("receipt");
+  const close = () => {
+    const next = new URLSearchParams(search);
+    next.delete("receipt");
+    setSearch(next, { preventScrollReset: true });
+  };
+  return (
+    <Drawer
+      opened={id !== null}
+      onClose={close}
+      position="right"
+      size={460}
+      title={text("receipt.title")}
+      closeButtonProps={{ "aria-label": text("receipt.close") }}
+    >
+      {id !== null && <ReceiptOf id={id} />}
+    </Drawer>
+  );
+}
+
+function ReceiptOf({ id }: { id: string }) {
+  const text = useText();
+  const format = useFormats();
+  const { data, error, refetch } = useQuery(receiptQuery(id));
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
+  if (!data) return <Skeleton height={420} radius="md" />;
+  const { trade, steps } = data;
+  return (
+    <article data-receipt={id} data-state={trade.state}>
+      <p className={classes.sum}>
+        {format.energy(trade.energy_wh)}
+        <span> {text("price.perKwhAt", { price: format.price(trade.price_micro_per_kwh) })}</span>
+      </p>
+      <p className={classes.parties}>
+        {text("receipt.parties", {
+          seller: trade.seller,
+          buyer: trade.buyer,
+          when: format.dayTime(trade.interval_start),
+          zone: format.zone(trade.interval_start),
+        })}
+      </p>
+      <ReceiptSteps steps={steps} />
+    </article>
+  );
+}

@@ -15,7 +15,7 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCError
 from web3.logs import DISCARD
-from web3.types import RPCEndpoint, RPCResponse, TxParams, TxReceipt
+from web3.types import FilterParams, RPCEndpoint, RPCResponse, TxParams, TxReceipt
 
 from backend.chain.compiler import Artifact
 from backend.chain.errors import (
@@ -31,6 +31,7 @@ TIMEOUT_S = 5.0
 GAS_MARGIN_PERCENT = 125
 FEE_BUMP_PERCENT = 125
 LOCAL_CHAIN_ID = 31337
+BLOCKS_A_QUERY = 50_000
 logger = logging.getLogger(__name__)
 
 
@@ -251,10 +252,13 @@ class Chain:
 
     def logs(self, role: str, *, from_block: int = 0) -> list[dict[str, Any]]:
         """Every log of the contract as the node has it: topics and data undecoded, in chain order."""
-        found = self._web3.eth.get_logs(
-            {"address": self._addresses[role], "fromBlock": from_block, "toBlock": "latest"}
-        )
-        return [cast("dict[str, Any]", log) for log in found]
+        newest = self.head().number
+        found: list[dict[str, Any]] = []
+        for first in range(from_block, newest + 1, BLOCKS_A_QUERY):
+            last = min(first + BLOCKS_A_QUERY - 1, newest)
+            asked: FilterParams = {"address": self._addresses[role], "fromBlock": first, "toBlock": last}
+            found += [cast("dict[str, Any]", log) for log in self._web3.eth.get_logs(asked)]
+        return found
 
     def set_local_balance(self, account: str, *, wei: int) -> None:
         """Give an account money for gas; only a local Anvil can do it."""

@@ -137,7 +137,7 @@ def _is_due(facts: dict[str, Any], now: datetime) -> bool:
 
 
 def net_by_participant(start: datetime, end: datetime) -> dict[int, int]:
-    """Micro-units that each participant (by primary key) pays for intervals that begin in ``[start, end)``."""
+    """Micro-units that each participant (by key) pays for intervals that begin in ``[start, end)``."""
     found = StatementLine.objects.filter(
         settlement__interval__start__gte=start, settlement__interval__start__lt=end
     )
@@ -161,3 +161,11 @@ def conserved(start: datetime, end: datetime) -> bool:
         interval__start__gte=start, interval__start__lt=end, transaction__state=State.CONFIRMED
     ).annotate(net=Coalesce(Sum("lines__net_micro"), 0))
     return not settled.exclude(net=F("retailer_micro") + F("fee_micro"), agrees=True).exists()
+
+
+def confirmed_lines() -> dict[tuple[int, str], StatementLine]:
+    """Lines that the chain has settled, by what the chain calls them: (interval start, meter id)."""
+    found = StatementLine.objects.filter(settlement__transaction__state=State.CONFIRMED).select_related(
+        "meter", "participant", "settlement__interval", "settlement__transaction"
+    )
+    return {(int(line.settlement.interval.start.timestamp()), line.meter.meter_id): line for line in found}

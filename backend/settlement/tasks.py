@@ -21,8 +21,8 @@ _trouble: list[str] = []
 def pump() -> int:
     """One round of the outbox, and another one soon while it is not empty.
 
-    A chain that does not answer is waited for, and said once; the next tick tries again. Returns the number of
-    rows that changed state.
+    A chain that does not answer is waited for, and said once; the next tick tries again. Returns how many
+    rows changed state.
     """
     try:
         changed = services.pump(connection.chain(), operator_key=connection.secret_key("OPERATOR_KEY"))

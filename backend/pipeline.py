@@ -1,11 +1,11 @@
-"""The platform's one line, top to bottom:
+"""The platform's one line, top to bottom.
 
     telemetry → forecast → schedule → price → orders → clearing → commitment
               → delivery → meter verification → settlement → statement → KPI
 
-Tasks pass ids and an ``as_of`` instant, never data. ``tick`` looks at the clock and at the state of the books, and
-enqueues what is due; a stage that was done before does nothing, so a task may run twice, late, or after a crash, and
-a lost task is found due again at the next tick.
+Tasks pass ids and an ``as_of`` instant, never data. ``tick`` looks at the clock and at the state of the books
+and enqueues what is due. A stage that was done before does nothing, so a task may run twice, late, or after a
+crash; a task that was lost is found due again at the next tick.
 """
 
 import logging
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from celery import shared_task
+from celery import Task, shared_task
 from django.core.cache import cache
+from numpy.typing import NDArray
 
 from backend.dispatch import services as dispatch
 from backend.market import agents
@@ -24,6 +25,7 @@ from backend.market import services as market_services
 from backend.market.models import AgentRound
 from backend.planning import queries as planning
 from backend.planning import services as planning_services
+from backend.planning.models import ScheduleRun
 from backend.registry import queries as registry
 from backend.registry import services as registry_services
 from backend.registry.models import Community, Meter
@@ -45,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A stage that is to run for the interval that begins at ``interval_start``, or that waits for something."""
+    """A stage to run for the interval that begins at ``interval_start``, or what it waits for."""
 
     stage: str
     key: str
@@ -142,18 +144,16 @@ def settle(interval_id: str, as_of_iso: str) -> None:
     cache.delete(claim("settle", interval_id))
 
 
-STAGES = {"clear": clear, "commit": commit, "plan": plan, "settle": settle}
+STAGES: dict[str, Task[[str, str], None]] = {"clear": clear, "commit": commit, "plan": plan, "settle": settle}
 
 
 def schedule_batteries(as_of: datetime) -> None:
-    """Plan the batteries against expected local prices and what is already traded, and send the next set-points."""
+    """Plan the batteries against expected prices and what is already traded; send the set-points."""
     community = registry.community()
     grid = planning_services.horizon_grid(community, as_of)
     outlook = market_outlook(community, grid)
     run = planning_services.run_schedules(as_of, outlook)
-    issued = planning.rolling_run(as_of)
-    assert issued is not None, "forecasts come before schedules"
-    forecasts = planning.forecasts_of(issued)
+    forecasts = planning.forecasts_of(planning.issued_run(as_of))
     set_points = {}
     for site_id, site_plan in planning.plans_of(run).items():
         power_kw = site_plan.charge_kw[0] - site_plan.discharge_kw[0]
@@ -186,14 +186,14 @@ def market_outlook(community: Community, grid: TimeGrid) -> planning_services.Ou
         sell=np.where(known, reference - fee, feed_in),
         imbalance_buy=retail,
         imbalance_sell=feed_in,
-        settled_gate=closed,
+        gate_closed=closed,
         committed_kw=committed_power(grid, int(closed.sum())),
     )
 
 
-def committed_power(grid: TimeGrid, closed: int) -> dict[int, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+def committed_power(grid: TimeGrid, closed: int) -> dict[int, NDArray[np.float64]]:
     """Power bought (positive) less sold by each site in the first ``closed`` intervals of ``grid``, kW."""
-    found: dict[int, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    found: dict[int, NDArray[np.float64]] = {}
     end = grid.start + closed * grid.step
     trades = market.trades().filter(interval__start__gte=grid.start, interval__start__lt=end)
     for trade in trades.select_related("interval", "buy_order__meter", "sell_order__meter"):
@@ -206,9 +206,8 @@ def committed_power(grid: TimeGrid, closed: int) -> dict[int, np.ndarray[tuple[i
 
 def net_positions(as_of: datetime) -> dict[int, agents.NetPosition]:
     """Each site's net position by quantile: forecast load less forecast PV plus the battery's plan."""
-    run, schedules = planning.rolling_run(as_of), planning.schedule_run(as_of)
-    assert run is not None and schedules is not None, "forecasts and schedules come before prices"
-    forecasts, plans = planning.forecasts_of(run), planning.plans_of(schedules)
+    forecasts = planning.forecasts_of(planning.issued_run(as_of))
+    plans = planning.plans_of(ScheduleRun.objects.get(as_of=as_of))
     positions = {}
     for (site_id, quantity), stored in forecasts.items():
         if quantity != "load":

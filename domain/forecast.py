@@ -14,8 +14,8 @@ from domain.time import TimeGrid, require_utc
 class Forecast:
     """Quantiles of mean power per interval.
 
-    ``power_kw`` has shape (T, Q): row t is interval t of ``grid``, column q the level ``levels[q]``; values do
-    not decrease along a row. ``issued_at`` is when the forecast was made, ``available_at`` when its newest
+    ``power_kw`` has shape (T, Q): row t is interval t of ``grid``, column q the level ``levels[q]``; values
+    do not decrease along a row. ``issued_at`` is when the forecast was made, ``available_at`` when its newest
     input was known; ``available_at <= issued_at`` or the forecast has seen the future.
     """
 

@@ -11,9 +11,9 @@ from domain.time import TimeGrid
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
-    """A battery's plan: charge and discharge power at the AC terminal (both >= 0) and SoC, each of shape (T,).
+    """A battery's plan: charge and discharge power at the AC terminal (both >= 0) and SoC, each (T,).
 
-    ``soc_kwh`` is the state at the end of each interval. ``reason`` says in one sentence why this method was used.
+    ``soc_kwh`` is the state at the end of each interval. ``reason`` says why this method was used.
     """
 
     grid: TimeGrid

@@ -10,7 +10,7 @@ from domain.time import require_utc
 
 @dataclass(frozen=True, slots=True)
 class TariffBand:
-    """A price that applies on ``weekdays`` (0 = Monday) from ``start`` until ``end`` (``00:00`` = midnight)."""
+    """A price on ``weekdays`` (0 = Monday) from ``start`` until ``end`` (``00:00``: midnight)."""
 
     start: time
     end: time

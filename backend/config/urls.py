@@ -1,11 +1,11 @@
 """The API under /api/v1/, and the web page for everything else."""
 
-from django.urls import include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from backend.config.api import PipelineStatusView, events, page
 
-api = [
+api: list[URLPattern | URLResolver] = [
     path("", include("backend.registry.api")),
     path("", include("backend.telemetry.api")),
     path("", include("backend.dispatch.api")),

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from backend.dispatch import queries, services
 from backend.registry import queries as registry
-from backend.telemetry.api import device_signature
+from backend.telemetry.api import signed_body
 
 
 class CommandSerializer(serializers.Serializer[dict[str, Any]]):
@@ -66,12 +66,10 @@ class AcknowledgementsView(APIView):
     @extend_schema(request=AcknowledgementSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """Store an acknowledgement."""
-        signed_text = request.body.decode()
+        proof = signed_body(request)
         body = AcknowledgementSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        services.acknowledge(
-            **body.validated_data, signed_text=signed_text, signature=device_signature(request)
-        )
+        services.acknowledge(proof, **body.validated_data)
         return Response(status=204)
 
 

@@ -6,7 +6,7 @@ from backend.registry.models import Meter
 
 
 class Command(models.Model):
-    """A battery's set-point for one interval; after ``lease_expires_at`` the device falls back to its own rule."""
+    """A battery's set-point for one interval; after its lease the device falls back to its own rule."""
 
     class State(models.TextChoices):
         """What the device made of it."""

@@ -47,7 +47,7 @@ def take_status(body: dict[str, Any]) -> None:
     """Store a status."""
     checked = StatusSerializer(data=body)
     checked.is_valid(raise_exception=True)
-    telemetry.accept_status(**checked.validated_data, **_signed(body))
+    telemetry.accept_status(_proof(body), **checked.validated_data)
     announce("status")
 
 
@@ -55,11 +55,11 @@ def take_acknowledgement(body: dict[str, Any]) -> None:
     """Store an acknowledgement."""
     checked = AcknowledgementSerializer(data=body)
     checked.is_valid(raise_exception=True)
-    services.acknowledge(**checked.validated_data, **_signed(body))
+    services.acknowledge(_proof(body), **checked.validated_data)
 
 
-def _signed(body: dict[str, Any]) -> dict[str, str]:
-    return {"signed_text": canonical_json(body), "signature": str(body.get("signature", ""))}
+def _proof(body: dict[str, Any]) -> telemetry.SignedText:
+    return telemetry.SignedText(canonical_json(body), str(body.get("signature", "")))
 
 
 DOORS: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -70,25 +70,29 @@ DOORS: dict[str, Callable[[dict[str, Any]], None]] = {
 
 
 def receive(topic: str, payload: bytes) -> dict[str, Any] | None:
-    """Handle one message; returns problem+json when it is refused (also for a message in another's name)."""
+    """Handle one message; returns problem+json when it is refused."""
     close_old_connections()
-    _, meter_id, door = topic.split("/")
+    body: dict[str, Any] = {}
     try:
-        try:
-            body = json.loads(payload)
-        except ValueError as error:
-            raise FieldError("body", "must be JSON", code="malformed") from error
-        if not isinstance(body, dict) or str(body.get("meter_id", "")).lower() != meter_id.lower():
-            raise FieldError("meter_id", "must be the meter of the topic", code="unknown_meter")
+        _, meter_id, door = topic.split("/")
+        body = _parsed(payload, meter_id)
         DOORS[door](body)
     except (FieldError, APIException) as error:
         response = problem_response(error, {})
-        assert response is not None, "both kinds of error have a problem"
-        return {
-            **response.data,
-            "echo": {k: body.get(k) for k in ("interval_start", "command_id", "at") if k in body},
-        }
+        echo = {name: body[name] for name in ("interval_start", "command_id", "at") if name in body}
+        return {**(response.data if response else {}), "echo": echo}
     return None
+
+
+def _parsed(payload: bytes, meter_id: str) -> dict[str, Any]:
+    """The message; FieldError when it is not JSON, or speaks for another meter than its topic."""
+    try:
+        body = json.loads(payload)
+    except ValueError as error:
+        raise FieldError("body", "must be JSON", code="malformed") from error
+    if not isinstance(body, dict) or str(body.get("meter_id", "")).lower() != meter_id.lower():
+        raise FieldError("meter_id", "must be the meter of the topic", code="unknown_meter")
+    return body
 
 
 async def bridge(url: str) -> None:
@@ -118,7 +122,7 @@ async def bridge(url: str) -> None:
 async def _read(client: aiomqtt.Client) -> None:
     async for message in client.messages:
         topic = str(message.topic)
-        refusal = await sync_to_async(receive)(topic, bytes(message.payload))  # type: ignore[arg-type]  # bytes on the wire
+        refusal = await sync_to_async(receive)(topic, bytes(message.payload))
         if refusal:
             meter_id = topic.split("/")[1]
             await client.publish(f"{PREFIX}/{meter_id}/error", json.dumps(refusal), qos=1)

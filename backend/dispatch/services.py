@@ -10,14 +10,17 @@ from django.db.models import Max
 from backend.dispatch.models import Command
 from backend.registry import queries as registry
 from backend.registry.models import Meter
-from backend.telemetry.services import check_device_signature
+from backend.telemetry.services import SignedText, check_device_signature
 from domain.errors import FieldError
 
 
 @dataclass(frozen=True, slots=True)
 class SetPoint:
-    """What a battery is asked to do: hold ``power_kw`` (positive charges), or, where ``grid_target_kw`` is given,
-    keep the connection at that power (positive imports) as far as it can."""
+    """What a battery is asked to do: hold ``power_kw``, positive charging.
+
+    Where ``grid_target_kw`` is given, it keeps the connection at that power (positive imports) instead, as
+    far as it can.
+    """
 
     power_kw: float
     grid_target_kw: float | None = None
@@ -59,11 +62,9 @@ def issue_commands(set_points: Mapping[int, SetPoint], *, as_of: datetime) -> li
 
 
 @transaction.atomic
-def acknowledge(
-    *, command_id: int, meter_id: str, state: str, reason: str, signed_text: str, signature: str
-) -> Command:
+def acknowledge(proof: SignedText, *, command_id: int, meter_id: str, state: str, reason: str) -> Command:
     """Note what a device made of a command; FieldError unless its own meter's key signed it."""
-    meter = check_device_signature(meter_id, signed_text, signature)
+    meter = check_device_signature(meter_id, proof)
     command = Command.objects.select_for_update().filter(pk=command_id, meter=meter).first()
     if command is None:
         raise FieldError("command_id", "is not a command to this meter", code="unknown_command")

@@ -71,7 +71,7 @@ class PlanView(APIView):
         run = planning.newest_schedule_run(registry.now())
         site = registry.sites().filter(participant=participant).first()
         plan = planning.plans_of(run).get(site.pk) if run and site else None
-        facts = {"as_of": None, "method": "", "reason": "", "explanation": ""}
+        facts: dict[str, Any] = {"as_of": None, "method": "", "reason": "", "explanation": ""}
         if plan is not None and run is not None:
             facts = {
                 "as_of": run.as_of,

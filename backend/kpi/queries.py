@@ -48,7 +48,8 @@ def add_up(energies: Iterable[SiteEnergy]) -> Measured:
     found = list(energies)
 
     def total_kwh(name: str) -> Floats:
-        return np.sum([getattr(energy, name) for energy in found], axis=0) / WH_PER_KWH
+        total: Floats = np.sum([getattr(energy, name) for energy in found], axis=0) / WH_PER_KWH
+        return total
 
     return Measured(
         load=total_kwh("load"),
@@ -63,7 +64,7 @@ def add_up(energies: Iterable[SiteEnergy]) -> Measured:
 def series(start: datetime, end: datetime, sites: list[Site]) -> list[dict[str, Any]]:
     """Measured, expected and planned energy and prices, a row an interval; None where unknown.
 
-    What was expected of a past interval is the rolling forecast issued at its start; of a coming one, the newest.
+    What was expected of a past interval is the forecast issued at its start; of a coming one, the newest.
     """
     community = registry.community()
     now = registry.now(community)
@@ -136,7 +137,7 @@ def expected(grid: TimeGrid, sites: list[Site], quantity: str, now: datetime) ->
 
 
 def planned(grid: TimeGrid, sites: list[Site], now: datetime) -> tuple[Floats, Floats]:
-    """Planned battery energy (kWh, positive charges) and state of charge at the end of each interval, each (T,)."""
+    """Planned battery energy (kWh, positive charges) and SoC at the end of each interval, each (T,)."""
     energy, soc = np.full(len(grid), np.nan), np.full(len(grid), np.nan)
     newest = planning.newest_schedule_run(now)
     plans = SitePlan.objects.select_related("run").filter(site__in=sites)

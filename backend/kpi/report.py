@@ -25,7 +25,10 @@ Floats = NDArray[np.float64]
 
 
 def report(start: datetime, end: datetime) -> dict[str, Any]:
-    """Figures of ``[start, end)``. Without the VPP: own PV, own battery on self-consumption, the retailer's tariff."""
+    """Figures of ``[start, end)``.
+
+    Without the VPP means: own PV, own battery on self-consumption, the retailer's tariff.
+    """
     community = registry.community()
     grid = TimeGrid(start, community.step, (end - start) // community.step)
     sites = list(registry.sites())
@@ -82,7 +85,7 @@ def share(value: float) -> float:
 def without_community(
     community: Community, grid: TimeGrid, sites: list[Site], energy: dict[int, SiteEnergy]
 ) -> dict[int, tuple[int, Floats]]:
-    """Each site alone: (cost in micro-units, net import kW of shape (T,)), its battery on self-consumption."""
+    """Each site alone, its battery on self-consumption: (cost in micro-units, net import kW (T,))."""
     tariff = community.to_tariff()
     buy = np.array([tariff.import_price(instant) for instant in grid]) / MICRO_PER_UNIT
     sell = np.full(len(grid), tariff.feed_in_micro_per_kwh / MICRO_PER_UNIT)
@@ -118,7 +121,7 @@ def without_community(
 def forecast_errors(
     grid: TimeGrid, sites: list[Site], energy: dict[int, SiteEnergy]
 ) -> dict[str, dict[str, float | None]]:
-    """Mean absolute error of the load forecast made one hour ahead, per site and interval, in kWh, by model."""
+    """Mean absolute error of the first interval of each forecast, per site, kWh, by quantity and model."""
     runs = ForecastRun.objects.filter(
         kind=ForecastRun.Kind.ROLLING, issued_at__gte=grid.start, issued_at__lt=grid.end
     )

@@ -70,8 +70,9 @@ class LiveSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 KWH_FIELDS = (
-    "load_kwh", "pv_kwh", "battery_kwh", "import_kwh", "export_kwh", "soc_kwh", "load_p10_kwh", "load_forecast_kwh",
-    "load_p90_kwh", "pv_p10_kwh", "pv_forecast_kwh", "pv_p90_kwh", "battery_plan_kwh", "soc_plan_kwh",
+    "load_kwh", "pv_kwh", "battery_kwh", "import_kwh", "export_kwh", "soc_kwh",
+    "load_p10_kwh", "load_forecast_kwh", "load_p90_kwh", "pv_p10_kwh", "pv_forecast_kwh", "pv_p90_kwh",
+    "battery_plan_kwh", "soc_plan_kwh",
 )  # fmt: skip
 
 

@@ -21,7 +21,6 @@ from domain.time import TimeGrid
 from pricing.band import local_price_band, supply_and_demand
 from pricing.bidding import OutsidePrices, order_blocks
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -104,56 +103,45 @@ def _place_blocks(
             if block.side == Side.BUY
             else max(block.limit_micro_per_kwh, mandate.min_sell_micro_per_kwh)
         )
+        terms = OrderTerms(block.side, block.energy_wh, limit, block.imbalance_cap_micro_per_kwh)
         try:
-            place_for_member(
-                community,
-                grid_meter(site),
-                interval,
-                side=block.side,
-                energy_wh=block.energy_wh,
-                limit_micro_per_kwh=limit,
-                imbalance_cap_micro_per_kwh=block.imbalance_cap_micro_per_kwh,
-                as_of=as_of,
-            )
+            place_for_member(registry.grid_meter(site), interval, terms, as_of=as_of)
             placed += 1
         except FieldError as error:
             logger.warning("no agent order for %s at %s: %s", site.participant, interval, error)
     return placed
 
 
-def grid_meter(site: Site) -> Meter:
-    """The meter at the site's grid connection."""
-    return next(meter for meter in site.meters.all() if meter.role == Meter.Role.GRID)
+@dataclass(frozen=True, slots=True)
+class OrderTerms:
+    """What a member wants: energy in Wh, prices in micro-units per kWh."""
+
+    side: Side
+    energy_wh: int
+    limit_micro_per_kwh: int
+    imbalance_cap_micro_per_kwh: int
 
 
 def place_for_member(
-    community: Community,
-    meter: Meter,
-    interval: DeliveryInterval,
-    *,
-    side: Side,
-    energy_wh: int,
-    limit_micro_per_kwh: int,
-    imbalance_cap_micro_per_kwh: int,
-    as_of: datetime,
+    meter: Meter, interval: DeliveryInterval, terms: OrderTerms, *, as_of: datetime
 ) -> Order:
     """Sign an order with the agent's key inside the member's mandate, and place it."""
     if not settings.AGENT_KEY:
         raise FieldError(
             "signature", "this platform runs no agent; sign with your own wallet", code="no_agent"
         )
-    owner = meter.site.participant
+    community, owner = registry.community(), meter.site.participant
     last = Order.objects.filter(participant=owner).order_by("-nonce").values_list("nonce", flat=True).first()
     unsigned = SignedOrder(
         owner=owner.wallet_address,
         meter_id=meter.meter_id,
-        side=str(side),
+        side=str(terms.side),
         interval_start=interval.start,
         interval_s=interval.interval_s,
-        energy_wh=energy_wh,
-        limit_micro_per_kwh=limit_micro_per_kwh,
+        energy_wh=terms.energy_wh,
+        limit_micro_per_kwh=terms.limit_micro_per_kwh,
         fee_cap_micro_per_kwh=interval.fee_micro_per_kwh,
-        imbalance_cap_micro_per_kwh=imbalance_cap_micro_per_kwh,
+        imbalance_cap_micro_per_kwh=terms.imbalance_cap_micro_per_kwh,
         nonce=0 if last is None else last + 1,
         expiry=interval.end,
         signature="",

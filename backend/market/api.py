@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backend.market import queries, services
-from backend.market.agents import grid_meter, place_for_member
+from backend.market.agents import OrderTerms, place_for_member
 from backend.market.models import DeliveryInterval, Order, Trade
 from backend.market.serializers import (
     AgentOrderSerializer,
@@ -52,7 +52,7 @@ class IntervalsView(APIView):
     def get(self, request: Request) -> Response:
         """List the intervals that begin in a range."""
         found = queries.intervals(*requested_range(request)).prefetch_related("orders")
-        return Response(IntervalSerializer([_interval_facts(i) for i in found], many=True).data)
+        return Response([IntervalSerializer(_interval_facts(i)).data for i in found])
 
 
 def _interval_facts(interval: DeliveryInterval) -> dict[str, Any]:
@@ -104,7 +104,8 @@ class OrdersView(APIView):
         state = request.query_params.get("state")
         if state:
             found = found.filter(state=state)
-        return Response(OrderSerializer([order_facts(o) for o in found[: _limit(request)]], many=True).data)
+        rows = [order_facts(order) for order in found[: _limit(request)]]
+        return Response([OrderSerializer(row).data for row in rows])
 
     @extend_schema(request=SignedOrderSerializer, responses={201: OrderSerializer})
     def post(self, request: Request) -> Response:
@@ -130,26 +131,22 @@ class AgentOrderView(APIView):
         participant = require_participant(request)
         body = AgentOrderSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        terms = body.validated_data
-        interval = queries.interval_at(terms["interval_start"])
+        wanted = body.validated_data
+        interval = queries.interval_at(wanted["interval_start"])
         if interval is None:
             raise FieldError(
                 "interval_start", "is not a delivery interval whose gate has opened", code="unknown_interval"
             )
-        site = registry.sites().filter(participant=participant).first()
-        assert site is not None, "a member has a site"
-        limit = terms["limit_micro_per_kwh"]
+        site = registry.site_of(participant)
+        limit = wanted["limit_micro_per_kwh"]
         shortfall = max(interval.imbalance_micro_per_kwh - limit, 0)
-        order = place_for_member(
-            registry.community(),
-            grid_meter(site),
-            interval,
-            side=Side(terms["side"]),
-            energy_wh=terms["energy_wh"],
+        terms = OrderTerms(
+            side=Side(wanted["side"]),
+            energy_wh=wanted["energy_wh"],
             limit_micro_per_kwh=limit,
-            imbalance_cap_micro_per_kwh=shortfall if terms["side"] == Side.SELL else 0,
-            as_of=registry.now(),
+            imbalance_cap_micro_per_kwh=shortfall if wanted["side"] == Side.SELL else 0,
         )
+        order = place_for_member(registry.grid_meter(site), interval, terms, as_of=registry.now())
         announce("order")
         return Response(OrderSerializer(order_facts(order)).data, status=201)
 
@@ -185,13 +182,14 @@ class TradesView(APIView):
         mine = request.query_params.get("scope") != "community" and own is not None
         found = queries.trades(own.pk if mine and own else None)
         rows = [trade_facts(trade, own.pk if own else None) for trade in found[: _limit(request)]]
-        return Response(TradeSerializer(rows, many=True).data)
+        return Response([TradeSerializer(row).data for row in rows])
 
 
 def order_facts(order: Order) -> dict[str, Any]:
     """An order as the API shows it."""
     names = (
-        "id", "side", "energy_wh", "limit_micro_per_kwh", "state", "matched_wh", "signer", "digest", "placed_at", "by_agent",
+        "id", "side", "energy_wh", "limit_micro_per_kwh", "state", "matched_wh", "signer", "digest",
+        "placed_at", "by_agent",
     )  # fmt: skip
     return {
         **{name: getattr(order, name) for name in names},

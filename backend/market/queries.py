@@ -55,7 +55,7 @@ def trades(participant_id: int | None = None) -> QuerySet[Trade]:
 
 
 def book(interval: DeliveryInterval) -> dict[str, list[dict[str, int]]]:
-    """Depth by price: bids from the highest, offers from the lowest, each {price_micro_per_kwh, energy_wh}."""
+    """Depth by price, [{price_micro_per_kwh, energy_wh}]: bids from the highest, offers from the lowest."""
     live = interval.orders.exclude(state=Order.State.CANCELLED)
     depth: dict[str, list[dict[str, int]]] = {}
     for name, side, rank in (

@@ -20,6 +20,13 @@ def rolling_run(issued_at: datetime) -> ForecastRun | None:
     ).first()
 
 
+def issued_run(issued_at: datetime) -> ForecastRun:
+    """The same run; ForecastRun.DoesNotExist when it was not issued yet."""
+    return ForecastRun.objects.get(
+        kind=ForecastRun.Kind.ROLLING, model_name=SERVING_MODEL, issued_at=issued_at
+    )
+
+
 def newest_rolling_run(before: datetime) -> ForecastRun | None:
     """The newest rolling run issued at or before an instant."""
     return (

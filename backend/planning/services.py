@@ -85,7 +85,7 @@ def _artefact(path: str) -> Model:
 
 
 def run_forecasts(as_of: datetime) -> ForecastRun:
-    """Issue the rolling forecast of all sites (and at local midnight the day-ahead one); once for each ``as_of``."""
+    """Issue the rolling forecast of all sites, at local midnight the day-ahead one too; once an ``as_of``."""
     existing = queries.rolling_run(as_of)
     if existing:
         return existing
@@ -116,9 +116,7 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
                         for issuer, quantity, site, forecast in issued
                         if issuer == name
                     )
-    run = queries.rolling_run(as_of)
-    assert run is not None, "the serving model is trained before the first forecast"
-    return run
+    return queries.issued_run(as_of)
 
 
 def _stored(run: ForecastRun, quantity: str, site: Site, forecast: Forecast) -> SiteForecast:
@@ -138,16 +136,16 @@ def _stored(run: ForecastRun, quantity: str, site: Site, forecast: Forecast) -> 
 class Outlook:
     """What the market tells the planner, on the planning grid of T intervals.
 
-    ``buy`` and ``sell`` are prices per kWh of shape (T,); ``committed_kw`` maps a site's id to the power that it
-    has already bought (positive) or sold (negative), shape (T,); where something is committed, deviations cost
-    ``imbalance_buy`` and earn ``imbalance_sell`` (T,).
+    ``buy`` and ``sell`` are expected prices per kWh, shape (T,). ``gate_closed`` says where trades are fixed:
+    there ``committed_kw``, by site id, holds the power already bought (positive) or sold (negative), shape
+    (T,), and deviations from it cost ``imbalance_buy`` and earn ``imbalance_sell``.
     """
 
     buy: NDArray[np.float64]
     sell: NDArray[np.float64]
     imbalance_buy: NDArray[np.float64]
     imbalance_sell: NDArray[np.float64]
-    settled_gate: NDArray[np.bool_]
+    gate_closed: NDArray[np.bool_]
     committed_kw: Mapping[int, NDArray[np.float64]]
 
 
@@ -165,7 +163,7 @@ def run_schedules(as_of: datetime, outlook: Outlook) -> ScheduleRun:
     sites = [site for site in registry.sites() if hasattr(site, "battery")]
     if not sites:
         return ScheduleRun.objects.get_or_create(as_of=as_of, defaults={"seconds": 0.0})[0]
-    problem = _problem(sites, grid, outlook, _medians(sites, as_of), states_of_charge(sites, as_of))
+    problem = _problem(sites, grid, outlook, _medians(as_of), states_of_charge(sites, as_of))
     planned = schedule(problem)
     wording = Wording(grid, ZoneInfo(community.time_zone), community.currency)
     with transaction.atomic():
@@ -187,9 +185,8 @@ def run_schedules(as_of: datetime, outlook: Outlook) -> ScheduleRun:
     return run
 
 
-def _medians(sites: list[Site], as_of: datetime) -> dict[tuple[int, str], NDArray[np.float64]]:
-    run = queries.rolling_run(as_of)
-    assert run is not None, "forecasts are issued before schedules"
+def _medians(as_of: datetime) -> dict[tuple[int, str], NDArray[np.float64]]:
+    run = queries.issued_run(as_of)
     return {key: stored.to_domain().quantile(0.5) for key, stored in queries.forecasts_of(run).items()}
 
 
@@ -210,8 +207,8 @@ def _problem(
         **columns_of(batteries),
         load_kw=np.array([medians_kw[site.pk, "load"] for site in sites]) - committed,
         pv_kw=np.array([medians_kw.get((site.pk, "pv"), idle) for site in sites]),
-        buy=np.broadcast_to(np.where(outlook.settled_gate, outlook.imbalance_buy, outlook.buy), shape),
-        sell=np.broadcast_to(np.where(outlook.settled_gate, outlook.imbalance_sell, outlook.sell), shape),
+        buy=np.broadcast_to(np.where(outlook.gate_closed, outlook.imbalance_buy, outlook.buy), shape),
+        sell=np.broadcast_to(np.where(outlook.gate_closed, outlook.imbalance_sell, outlook.sell), shape),
         soc_initial_kwh=initial,
         soc_final_kwh=np.minimum(initial, floor),
         step_h=grid.step_h,

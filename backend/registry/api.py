@@ -27,6 +27,12 @@ from backend.registry.serializers import (
 from backend.registry.tasks import announce, request_tick
 from domain.typed_data import DOMAIN_NAME, DOMAIN_VERSION
 
+COMMUNITY_COLUMNS = (
+    "name", "scenario", "time_zone", "currency", "gate_open_h", "gate_close_intervals", "agent_address",
+    "retailer_address", "community_fund_address", "demo_accounts",
+)  # fmt: skip
+TARIFF_COLUMNS = ("import_micro_per_kwh", "feed_in_micro_per_kwh", "fee_micro_per_kwh", "bands")
+
 
 def clock_facts(community: Community) -> dict[str, Any]:
     """The clock as the API shows it."""
@@ -78,9 +84,8 @@ class CommunityView(APIView):
     def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
         """Describe the community."""
         found = queries.community()
-        tariff_fields = ("import_micro_per_kwh", "feed_in_micro_per_kwh", "fee_micro_per_kwh", "bands")
-        facts = {
-            **{name: getattr(found, name) for name in CommunitySerializer().fields if hasattr(found, name)},
+        facts: dict[str, Any] = {
+            **{name: getattr(found, name) for name in COMMUNITY_COLUMNS},
             "interval_s": found.interval_minutes * 60,
             "eip712": {
                 "name": DOMAIN_NAME,
@@ -93,7 +98,7 @@ class CommunityView(APIView):
                 "exchange": found.exchange_address,
                 "registry": found.registry_address,
             },
-            "tariff": {name: getattr(found, name) for name in tariff_fields},
+            "tariff": {name: getattr(found, name) for name in TARIFF_COLUMNS},
         }
         return Response(CommunitySerializer(facts).data)
 
@@ -108,16 +113,14 @@ def me_facts(request: Request) -> dict[str, Any]:
         "participant": None,
     }
     if participant:
-        site = queries.sites().filter(participant=participant).first()
-        assert site is not None, "a member has a site"
-        grid = next(m for m in site.meters.all() if m.role == "grid")
+        site = queries.site_of(participant)
         facts["participant"] = {
             "id": participant.pk,
             "pseudonym": participant.pseudonym,
             "wallet_address": participant.wallet_address,
             "agent_address": queries.community().agent_address,
             "site_id": site.pk,
-            "meter_id": grid.meter_id,
+            "meter_id": queries.grid_meter(site).meter_id,
             "battery_capacity_kwh": site.battery.capacity_kwh if hasattr(site, "battery") else None,
         }
     return facts

@@ -21,7 +21,7 @@ def role_of(request: Request) -> str | None:
 
 def participant_of(request: Request) -> Participant | None:
     """The participant who is signed in, or None."""
-    return Participant.objects.filter(user_id=request.user.pk).first()
+    return Participant.objects.filter(user_id=request.user.pk or 0).first()
 
 
 def require_participant(request: Request) -> Participant:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from backend.registry.models import Community, Mandate, Meter, Site
+from backend.registry.models import Community, Mandate, Meter, Participant, Site
 from domain.time import floor_to_step
 
 
@@ -16,7 +16,7 @@ def community() -> Community:
 
 
 def now(of: Community | None = None) -> datetime:
-    """Community time: wall time for real hardware, faster or stepped for a demo, standing still while held."""
+    """Community time: the wall's for real hardware; faster, stepped or held for a demo."""
     of = of or community()
     if of.anchor_wall is None:
         return of.anchor_community
@@ -46,6 +46,16 @@ def first_interval_start(community: Community) -> datetime:
 def sites() -> QuerySet[Site]:
     """All sites with participant, battery and meters, in a fixed order."""
     return Site.objects.select_related("participant", "battery").prefetch_related("meters").order_by("id")
+
+
+def site_of(participant: Participant) -> Site:
+    """The member's first site; every member has one."""
+    return sites().filter(participant=participant)[0]
+
+
+def grid_meter(site: Site) -> Meter:
+    """The meter at the site's connection."""
+    return next(meter for meter in site.meters.all() if meter.role == Meter.Role.GRID)
 
 
 def meters(role: str | None = None) -> QuerySet[Meter]:

@@ -1,6 +1,6 @@
 """Shapes of the registry's requests and answers."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -10,7 +10,7 @@ from domain.units import require_finite
 class InstantField(serializers.DateTimeField):
     """A date-time with an offset; a naive one is refused by name."""
 
-    default_error_messages = {"naive_time": "must carry a time zone offset, such as Z or +00:00"}
+    default_error_messages: ClassVar = {"naive_time": "must carry a time zone offset, such as Z or +00:00"}
 
     def enforce_timezone(self, value: Any) -> Any:  # noqa: ANN401 - DRF's signature
         """Refuse naive input instead of guessing its zone."""
@@ -26,7 +26,7 @@ class FiniteFloatField(serializers.FloatField):
         """Refuse what JSON cannot mean."""
         value = super().to_internal_value(data)
         try:
-            return require_finite(value, self.field_name)
+            return require_finite(value, self.field_name or "value")
         except ValueError as error:
             raise serializers.ValidationError("must be a finite number", code="not_finite") from error
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.messages import SignableMessage, _hash_eip191_message, encode_defunct, encode_typed_data
-from eth_utils import to_checksum_address
+from eth_utils.address import to_checksum_address
 
 from domain.errors import FieldError
 from domain.typed_data import typed_data
@@ -19,12 +19,12 @@ def signable(primary_type: str, message: dict[str, Any], eip712: dict[str, Any])
 
 def digest(primary_type: str, message: dict[str, Any], eip712: dict[str, Any]) -> str:
     """The 32-byte EIP-712 digest as 0x hex."""
-    return "0x" + _hash_eip191_message(signable(primary_type, message, eip712)).hex()
+    return "0x" + bytes(_hash_eip191_message(signable(primary_type, message, eip712))).hex()
 
 
 def sign(primary_type: str, message: dict[str, Any], eip712: dict[str, Any], *, key: str) -> str:
     """A 65-byte signature as 0x hex, made with the private ``key``."""
-    return "0x" + Account.sign_message(signable(primary_type, message, eip712), key).signature.hex()
+    return "0x" + bytes(Account.sign_message(signable(primary_type, message, eip712), key).signature).hex()
 
 
 def recover(primary_type: str, message: dict[str, Any], eip712: dict[str, Any], *, signature: str) -> str:

@@ -65,24 +65,20 @@ class StatusView(APIView):
     @extend_schema(request=StatusSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """Store a device's newest status."""
-        signed_text = request.body.decode()
+        proof = signed_body(request)
         body = StatusSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        services.accept_status(
-            **body.validated_data, signed_text=signed_text, signature=device_signature(request)
-        )
+        services.accept_status(proof, **body.validated_data)
         announce("status")
         return Response(status=204)
 
 
-def device_signature(request: Request) -> str:
-    """The device's signature of the raw body; FieldError when there is none."""
+def signed_body(request: Request) -> services.SignedText:
+    """The raw body and the device's signature of it; FieldError when there is none."""
     signature = request.headers.get("X-Device-Signature")
     if not signature:
-        raise FieldError(
-            "X-Device-Signature", "this header must carry the meter's signature", code="required"
-        )
-    return signature
+        raise FieldError("X-Device-Signature", "must carry the meter's signature", code="required")
+    return services.SignedText(request.body.decode(), signature)
 
 
 urlpatterns = [

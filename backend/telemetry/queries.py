@@ -73,4 +73,4 @@ def newest_soc_kwh(before: datetime) -> dict[int, float]:
         .distinct("meter_id")
         .values_list("meter_id", "soc_wh")
     )
-    return {meter_id: soc_wh / WH_PER_KWH for meter_id, soc_wh in rows}
+    return {meter_id: soc_wh / WH_PER_KWH for meter_id, soc_wh in rows if soc_wh is not None}

@@ -99,11 +99,19 @@ def _check_magnitude(received: SignedReading) -> None:
             raise FieldError(name, f"must lie in [0, {MAX_ENERGY_WH}]")
 
 
+@dataclass(frozen=True, slots=True)
+class SignedText:
+    """What a device's key signed by personal_sign, and its signature; not yet believed."""
+
+    text: str
+    signature: str
+
+
 def accept_status(
-    *, meter_id: str, at: datetime, power_kw: float, soc_kwh: float | None, signed_text: str, signature: str
+    proof: SignedText, *, meter_id: str, at: datetime, power_kw: float, soc_kwh: float | None
 ) -> DeviceStatus:
-    """Store a device's newest status; ``signed_text`` is what the meter's key signed by personal_sign."""
-    meter = check_device_signature(meter_id, signed_text, signature)
+    """Store a device's newest status; FieldError unless its own meter's key signed it."""
+    meter = check_device_signature(meter_id, proof)
     require_finite(power_kw, "power_kw")
     at = require_utc(at, "at")
     known = DeviceStatus.objects.filter(meter=meter).first()
@@ -115,10 +123,10 @@ def accept_status(
     return status
 
 
-def check_device_signature(meter_id: str, signed_text: str, signature: str) -> Meter:
-    """The meter whose key signed ``signed_text``; FieldError for anybody else's signature."""
+def check_device_signature(meter_id: str, proof: SignedText) -> Meter:
+    """The meter whose key signed ``proof``; FieldError for anybody else's signature."""
     meter = _known_meter(meter_id)
-    if signing.recover_text(signed_text, signature=signature) != meter.key_address:
+    if signing.recover_text(proof.text, signature=proof.signature) != meter.key_address:
         raise FieldError("signature", "was not made by this meter's key", code="wrong_signature")
     return meter
 

@@ -1,1 +1,1 @@
-"""Command line of settlement."""
+"""Commands of manage.py."""

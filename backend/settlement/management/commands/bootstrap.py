@@ -1,4 +1,4 @@
-"""``manage.py bootstrap``: everything that must stand before the platform serves; safe to run at every start."""
+"""``manage.py bootstrap``: what must stand before the platform serves; safe to run at every start."""
 
 import gzip
 import json

@@ -21,13 +21,18 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A set-point for the battery in ``[start, end)``; ``end`` is where its interval or its lease ends."""
+    """A set-point for the battery in ``[start, end)``; ``end`` is where its interval or its lease ends.
 
-    command_id: str
+    Where ``grid_target_kw`` is given, the battery keeps the connection at that power (positive import) as far
+    as it can; else it holds ``power_kw``.
+    """
+
+    command_id: int
     sequence: int
     start: datetime
     end: datetime
     power_kw: float
+    grid_target_kw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,13 @@ class Home:
         if self.battery is None:
             return 0.0, state.soc_kwh
         surplus_kw = (energy.pv_kwh - energy.load_kwh) / (self.step / HOUR)
-        requested_kw = state.command.power_kw if state.command and self.obeys(state) else surplus_kw
+        command = state.command if self.obeys(state) else None
+        if command is None:
+            requested_kw = surplus_kw
+        elif command.grid_target_kw is None:
+            requested_kw = command.power_kw
+        else:
+            requested_kw = surplus_kw + command.grid_target_kw
         return single_step(self.battery, soc_kwh=state.soc_kwh, requested_kw=requested_kw, step_h=hours)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from launch import ports, probes
 from launch.environment import SERVICE_VARIABLES, Layout, State, platform_keys
-from launch.processes import BOOTSTRAP, DEVICES, ONBOARD, PLATFORM, PREPARE, TIMEKEEPER, Definition
+from launch.processes import BOOTSTRAP, DEVICES, ONBOARD, PREPARE, TIMEKEEPER, WEB, WORKERS, Definition
 from launch.services import embedded
 from launch.supervisor import StartError, Supervisor
 
@@ -137,7 +137,8 @@ class Instance:
         self.say("bringing database, contracts and history up to date")
         await self._once(BOOTSTRAP, placeholders)
         self.say("starting the platform")
-        await self._start(PLATFORM, placeholders)
+        await self._start([WEB], placeholders)
+        await self._start(WORKERS, placeholders)
 
     async def start_devices(self, placeholders: Mapping[str, str]) -> None:
         """Let the owners sign, and switch their devices on."""

@@ -73,15 +73,16 @@ BOOTSTRAP = Definition(
 )
 """Database schema, contracts, community, past readings."""
 
-PLATFORM = (
-    Definition(
-        name="web",
-        kind=Kind.DAEMON,
-        command=_python(
-            "-m uvicorn backend.config.asgi:application --host {host} --port {port}"
-            " --timeout-graceful-shutdown 2"
-        ),
+WEB = Definition(
+    name="web",
+    kind=Kind.DAEMON,
+    command=_python(
+        "-m uvicorn backend.config.asgi:application --host {host} --port {port} --timeout-graceful-shutdown 2"
     ),
+)
+"""HTTP API, live events, pages."""
+
+WORKERS = (
     Definition(
         name="worker",
         kind=Kind.DAEMON,
@@ -104,7 +105,7 @@ ONBOARD = Definition(name="onboard", kind=Kind.STEP, command=_python("-m demo on
 DEVICES = Definition(name="devices", kind=Kind.DAEMON, command=_python("-m demo devices"))
 """Meters and batteries."""
 
-TABLE = (*SERVICES, PREPARE, TIMEKEEPER, BOOTSTRAP, *PLATFORM, ONBOARD, DEVICES)
+TABLE = (*SERVICES, PREPARE, TIMEKEEPER, BOOTSTRAP, WEB, *WORKERS, ONBOARD, DEVICES)
 
 DAY = Definition(name="day", kind=Kind.STEP, command=_python("-m demo day"))
 """Conducts one day with a stepped clock; takes the devices' place."""

@@ -1,5 +1,8 @@
 """What people are shown: lines of progress, and the table of what runs where."""
 
+import time
+from pathlib import Path
+
 import httpx
 from rich.console import Console
 from rich.table import Table
@@ -8,12 +11,13 @@ from launch.environment import ROOT, SERVICE_VARIABLES
 from launch.instance import Instance
 from launch.processes import TABLE, Kind
 
+_BEGAN = time.monotonic()
 console = Console(stderr=True, highlight=False)
 
 
 def say(line: str) -> None:
-    """One line of progress."""
-    console.print(f"[dim]commonwatt[/] {line}", soft_wrap=True)
+    """One line of progress, with the seconds since we began."""
+    console.print(f"[dim]{time.monotonic() - _BEGAN:6.1f} s[/]  {line}", soft_wrap=True)
 
 
 def complain(text: str) -> None:
@@ -30,17 +34,22 @@ def process_table(instance: Instance) -> Table:
     for definition in TABLE:
         child = instance.supervisor.children.get(definition.name)
         if child is not None:
-            log = child.log.relative_to(ROOT) if child.log.is_relative_to(ROOT) else child.log
-            table.add_row(definition.name, str(child.pid), child.process.address, "running", str(log))
+            log = str(child.log.relative_to(instance.layout.state.folder))
+            table.add_row(definition.name, str(child.pid), child.process.address, "running", log)
         elif definition.kind is Kind.SERVICE:
             table.add_row(definition.name, "", f"${SERVICE_VARIABLES[definition.name]}", "external", "")
     return table
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 async def welcome(instance: Instance) -> None:
     """The table, where to look, and who may sign in."""
     url = instance.layout.variables["WEB_URL"]
     console.print(process_table(instance))
+    console.print(f"\nin {_shown(instance.layout.state.folder)}; who may sign in:", soft_wrap=True)
     async with httpx.AsyncClient(timeout=10) as client:
         accounts = (await client.get(f"{url}/api/v1/community")).raise_for_status().json()["demo_accounts"]
     for account in accounts:

@@ -15,7 +15,7 @@ from launch.process import PrepareError, Process
 
 START_S = 60.0
 """How long a process may take to answer."""
-STOP_S = 3.0
+STOP_S = 5.0
 """How long a process may take to end before it is killed."""
 UPKEEP_S = 10.0
 _FIRST_DELAY_S, _LAST_DELAY_S, _STEADY_S = 0.5, 30.0, 60.0

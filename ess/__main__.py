@@ -42,14 +42,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return REFUSED
     plan = schedule(problem, given.method)
-    np.savez(
-        given.out,
-        charge_kw=plan.charge_kw,
-        discharge_kw=plan.discharge_kw,
-        soc_kwh=plan.soc_kwh,
-        cost=plan.cost,
-        seconds=np.array(plan.seconds),
-    )
+    with given.out.open("wb") as out:
+        np.savez(
+            out,
+            charge_kw=plan.charge_kw,
+            discharge_kw=plan.discharge_kw,
+            soc_kwh=plan.soc_kwh,
+            cost=plan.cost,
+            seconds=np.array(plan.seconds),
+        )
     for row in np.flatnonzero(~plan.feasible):
         print(f"row {row}: {plan.reason[row]}", file=sys.stderr)
     return 0 if plan.feasible.all() else NOT_KEPT
@@ -61,7 +62,7 @@ def _read(path: Path) -> BatteryProblem:
             item.name: instances[item.name] for item in fields(BatteryProblem) if item.name in instances
         }
     try:
-        return BatteryProblem(**{**arrays, "step_h": float(arrays["step_h"])})
+        return BatteryProblem(**{**arrays, "step_h": arrays["step_h"].item()})
     except (KeyError, TypeError) as error:
         raise FieldError("instances", f"{path.name} is incomplete: {error}") from error
 

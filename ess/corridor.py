@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ess.dynamics import TOLERANCE, soc_change_kwh, step_gains
 from ess.problem import BatteryProblem, Floats
 
-ROUNDING = TOLERANCE / 2  # kWh: a conflict so small that a replay would not see it is none
+ROUNDING = TOLERANCE / 2  # kW or kWh: a conflict so small that a replay would not see it is none
 
 
 def soc_corridor(problem: BatteryProblem) -> tuple[Floats, Floats]:
@@ -29,7 +29,7 @@ def soc_corridor(problem: BatteryProblem) -> tuple[Floats, Floats]:
     upper[:, steps] = problem.capacity_kwh
     least_kw, most_kw = power_range(problem)
     most_drop, most_rise = _change(problem, least_kw), _change(problem, most_kw)
-    blocked = least_kw > most_kw
+    blocked = least_kw > most_kw + ROUNDING
     for t in range(steps - 1, -1, -1):
         floor = problem.soc_min_kwh[:, t - 1] if t else -np.inf  # the initial state is given
         ceiling = problem.capacity_kwh if t else np.inf

@@ -90,8 +90,8 @@ def _reference(
     """The formula above times demand / demand, so that it needs no ratio where demand is 0."""
     shared_kwh = np.minimum(supply_kwh, demand_kwh)
     weight = (ceiling - floor) * shared_kwh + floor * demand_kwh
-    price = np.divide(floor * ceiling * demand_kwh, weight, out=ceiling.astype(np.float64), where=weight > 0)
-    price = np.where(supply_kwh > demand_kwh, floor, price)
+    unpriced = np.where(supply_kwh > 0, floor, ceiling).astype(np.float64)
+    price = np.divide(floor * ceiling * demand_kwh, weight, out=unpriced, where=weight > 0)
     idle = (supply_kwh == 0) & (demand_kwh == 0)
     price = np.where(idle, (floor + ceiling) // 2, price)
     return np.clip(np.rint(price), floor, ceiling).astype(np.int64)

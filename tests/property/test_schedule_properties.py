@@ -17,7 +17,7 @@ from ess.problem import BatteryProblem
 from ess.scheduler import schedule
 
 ROWS, STEPS = 2, 5
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=25, deadline=None)
 
 
 def floats(low, high):
@@ -118,13 +118,13 @@ def test_a_larger_battery_never_costs_more(problem, more_kwh, more_kw):
     assert (large <= small + 1e-6).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(problems())
 def test_the_rule_finds_a_plan_wherever_the_corridor_says_there_is_one(problem):
     assert replay(problem, *rule.plan(problem)).feasible.tolist() == can_be_met(problem).tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(problems())
 def test_the_corridor_never_refuses_what_a_linear_programme_could_meet_without_burning(problem):
     """Lossless batteries cannot burn energy, so there the LP of the limits decides feasibility exactly."""

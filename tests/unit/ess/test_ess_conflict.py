@@ -46,6 +46,23 @@ def test_two_limits_that_only_conflict_together(homes):
     assert can_be_met(conflict.relaxed).all()
 
 
+def test_what_gives_is_what_misses_the_fewest_kwh(homes):
+    """A quarter of an hour over the import limit misses less energy than the store loses to prevent it."""
+    problem = homes(
+        n=1,
+        steps=2,
+        step_h=0.25,
+        load_kw=np.array([[5.0, 0.0]]),
+        pv_kw=np.zeros((1, 2)),
+        max_discharge_kw=np.array([5.0]),
+        soc_initial_kwh=np.array([4.0]),
+        soc_min_kwh=np.array([4.0]),
+        soc_final_kwh=np.zeros(1),
+        import_limit_kw=np.array([[4.0, np.inf]]),
+    )
+    assert find_conflict(problem).relaxation == {"import_limit_kw": pytest.approx(1.0)}
+
+
 def test_a_limit_gives_only_in_the_intervals_where_it_must(homes):
     load = np.full((1, 12), 1.0)
     load[0, 5] = 30.0

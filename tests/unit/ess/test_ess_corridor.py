@@ -49,6 +49,22 @@ def test_a_load_beyond_limit_and_battery_cannot_be_met(homes):
     assert np.isneginf(upper[0, 0])
 
 
+def test_a_limit_kept_to_the_last_watt_is_kept(homes):
+    """2.91 - 1.96 is a little more than 0.95 in floating point; that little is no conflict."""
+    problem = homes(
+        n=1,
+        load_kw=np.full((1, 12), 2.91),
+        pv_kw=np.full((1, 12), 1.96),
+        max_discharge_kw=np.array([0.41]),
+        import_limit_kw=np.full((1, 12), 0.54),
+        capacity_kwh=np.array([20.0]),
+        soc_initial_kwh=np.array([20.0]),
+        soc_final_kwh=np.zeros(1),
+    )
+    assert can_be_met(problem).all()
+    assert replay(problem, *rule.plan(problem)).feasible.all()
+
+
 def test_the_rule_stores_surplus_and_covers_deficit(homes):
     problem = homes(
         n=1,

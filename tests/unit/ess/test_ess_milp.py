@@ -5,7 +5,6 @@ import time
 import cvxpy as cp
 import numpy as np
 import pytest
-from reference import least_cost
 
 from ess import milp, rule
 from ess.dynamics import replay
@@ -57,7 +56,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_cost_is_that_of_an_independent_formulation(homes, name):
+def test_cost_is_that_of_an_independent_formulation(homes, least_cost, name):
     problem = homes(**CASES[name])
     reached = total_cost(problem, *milp.plan(problem))
     assert reached == pytest.approx([least_cost(problem, row) for row in range(3)], abs=1e-6)
@@ -90,7 +89,7 @@ def test_the_relaxation_is_exact_under_ordinary_prices(homes):
     assert total_cost(problem, charge_kw, discharge_kw) == pytest.approx(bound, abs=1e-6)
 
 
-def test_an_export_limit_that_only_burning_energy_would_keep_still_gets_an_exact_plan(homes):
+def test_an_export_limit_that_only_burning_energy_would_keep_still_gets_an_exact_plan(homes, least_cost):
     """Full battery, more sun than may leave: the relaxation would charge and discharge at once."""
     one = {"load_kw": np.zeros((1, 12)), "pv_kw": np.full((1, 12), 2.0), "sell": np.full((1, 12), -0.2)}
     problem = homes(n=1, **one, buy=np.full((1, 12), 0.2))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+import aiomqtt
 import httpx
 import psycopg
 import redis.asyncio
@@ -14,6 +15,16 @@ _PATIENCE_S = 2.0
 
 class NotReadyError(Exception):
     """It answers, but not as it should."""
+
+
+_REFUSALS = (
+    OSError,
+    NotReadyError,
+    aiomqtt.MqttError,
+    httpx.HTTPError,
+    psycopg.Error,
+    redis.RedisError,
+)
 
 
 async def postgres(url: str) -> None:
@@ -39,12 +50,10 @@ async def chain(url: str) -> None:
 
 
 async def mqtt(url: str) -> None:
-    """The broker accepts a connection."""
+    """The broker accepts a client."""
     parts = urlsplit(url)
-    async with asyncio.timeout(_PATIENCE_S):
-        _, writer = await asyncio.open_connection(parts.hostname, parts.port or 1883)
-        writer.close()
-        await writer.wait_closed()
+    async with aiomqtt.Client(parts.hostname or "", parts.port or 1883, timeout=_PATIENCE_S):
+        pass
 
 
 async def web(url: str) -> None:
@@ -63,7 +72,7 @@ async def answers(probe: Callable[[], Awaitable[None]], *, within_s: float) -> N
     while True:
         try:
             await probe()
-        except (OSError, httpx.HTTPError, psycopg.Error, redis.RedisError, NotReadyError) as refusal:
+        except _REFUSALS as refusal:
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError(f"no answer within {within_s:.0f} s: {refusal}") from refusal
             await asyncio.sleep(0.1)

@@ -77,7 +77,8 @@ WEB = Definition(
     name="web",
     kind=Kind.DAEMON,
     command=_python(
-        "-m uvicorn backend.config.asgi:application --host {host} --port {port} --timeout-graceful-shutdown 2"
+        "-m uvicorn backend.config.asgi:application --host {host} --port {port}"
+        " --no-access-log --timeout-graceful-shutdown 2"
     ),
 )
 """HTTP API, live events, pages."""

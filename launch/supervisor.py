@@ -101,7 +101,7 @@ class Supervisor:
         try:
             status = await step.wait()
         finally:
-            await self._end(step, process.stop_signal)
+            await self._end(process, step)
         if status and not shown:
             raise StartError(f"{process.name} failed (status {status}).\n{_tail(log)}")
         return status
@@ -113,9 +113,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*care, return_exceptions=True)
         for generation in reversed(self._generations):
-            await asyncio.gather(
-                *(self._end(child.handle, child.process.stop_signal) for child in generation)
-            )
+            await asyncio.gather(*(self._end(child.process, child.handle) for child in generation))
         self._generations.clear()
         self.children.clear()
 
@@ -178,15 +176,15 @@ class Supervisor:
             except OSError as failure:
                 self._say(f"{process.name}: {failure}")
 
-    async def _end(self, handle: asyncio.subprocess.Process, stop_signal: signal.Signals) -> None:
+    async def _end(self, process: Process, handle: asyncio.subprocess.Process) -> None:
         """Ask a process to end, insist after a while, and sweep what it left in its group."""
         with contextlib.suppress(ProcessLookupError):
-            handle.send_signal(stop_signal)
+            handle.send_signal(process.stop_signal)
         try:
             async with asyncio.timeout(STOP_S):
                 await handle.wait()
         except TimeoutError:
-            self._say(f"process {handle.pid} did not end within {STOP_S:g} s: killed")
+            self._say(f"{process.name} did not end within {STOP_S:g} s: killed")
         _kill_group(handle.pid)
         await handle.wait()
 

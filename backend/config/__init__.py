@@ -1,1 +1,5 @@
 """Settings, urls, asgi, celery."""
+
+from backend.config.celery import app as celery_app
+
+__all__ = ["celery_app"]

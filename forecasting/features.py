@@ -179,7 +179,7 @@ def _calendar(vista: Vista, leads: IntArray) -> dict[str, FloatArray]:
     starts = history.starts[0] + (vista.origins[:, None] + leads) * step
     local = pd.DatetimeIndex(starts.ravel(), tz="UTC").tz_convert(ZoneInfo(history.time_zone))
     hour = np.asarray(local.hour + local.minute / 60, dtype=np.float64).reshape(leads.shape)
-    weekday = np.asarray(local.weekday, dtype=np.float64).reshape(leads.shape)
+    weekday = np.asarray(local.day_of_week, dtype=np.float64).reshape(leads.shape)
     columns = {
         "lead_h": leads * history.grid.step_h,
         "hour": hour,

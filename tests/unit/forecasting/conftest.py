@@ -1,0 +1,46 @@
+"""Histories that the tests of this room share."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from domain.time import TimeGrid
+from forecasting.models import train
+from forecasting.series import History
+
+START = datetime(2024, 3, 4, tzinfo=UTC)  # a Monday
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="session")
+def homes():
+    """Loads with a daily shape and noise, for ``days`` at ``step``."""
+
+    def build(n=3, days=21, step=HOUR, seed=0, **changes):
+        rng = np.random.default_rng(seed)
+        count = days * (timedelta(days=1) // step)
+        hours = np.arange(count) * (step / HOUR)
+        shape = 1 + 0.6 * np.sin(hours / 24 * 2 * np.pi) * np.arange(1, n + 1)[:, None] / n
+        given = {
+            "grid": TimeGrid(START, step, count),
+            "names": tuple(f"home {i}" for i in range(n)),
+            "values": shape * rng.gamma(8.0, 1 / 8, (n, count)) * np.arange(1, n + 1)[:, None],
+        }
+        return History(**given | changes)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """A model trained once for each name and history, which tests may only read."""
+    made = {}
+
+    def build(name, history, seed=1):
+        key = (name, history.values.tobytes(), history.grid, seed)
+        if key not in made:
+            made[key] = train(name, history, trained_at=history.grid.end + history.delay, seed=seed)
+        return made[key]
+
+    return build

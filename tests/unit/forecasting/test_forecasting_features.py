@@ -1,0 +1,129 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import FieldError
+from domain.time import TimeGrid
+from forecasting.features import Vista, build
+from forecasting.series import History, instant64
+from forecasting.sun import sin_elevation
+
+START = datetime(2024, 3, 4, tzinfo=UTC)
+NOISE = History(
+    TimeGrid(START, timedelta(hours=1), 504),
+    ("a", "b"),
+    np.random.default_rng(4).gamma(2, 1, (2, 504)),
+    exogenous_names=("t",),
+    exogenous=np.random.default_rng(5).normal(size=(1, 504)),
+)
+
+
+def column(features, name):
+    return features.table[..., features.names.index(name)]
+
+
+def test_lags_are_the_values_that_their_names_say(homes):
+    history = homes()
+    origin = 300
+    features = build(Vista.at(history, np.array([origin])), np.array([[0, 5, 23]]))
+    scale = np.abs(history.values[:, origin - 168 : origin]).mean(axis=1)
+    assert np.allclose(features.scale[:, 0], scale)
+    for k, lead in enumerate((0, 5, 23)):
+        target = origin + lead
+        same = history.values[:, [target - 24 * day for day in range(1, 8)]] / scale[:, None]
+        assert np.allclose(column(features, "same_1")[:, 0, k], same[:, 0], rtol=1e-6)
+        assert np.allclose(column(features, "same_weekday")[:, 0, k], same[:, 6], rtol=1e-6)
+        assert np.allclose(column(features, "same_mean")[:, 0, k], same.mean(axis=1), rtol=1e-6)
+        assert np.allclose(column(features, "same_max")[:, 0, k], same.max(axis=1), rtol=1e-6)
+        assert np.allclose(features.base[:, 0, k], (same[:, 0] + same.mean(axis=1)) / 2)
+    assert np.allclose(
+        column(features, "recent_0")[:, 0, 1], history.values[:, origin - 1] / scale, rtol=1e-6
+    )
+    assert np.allclose(
+        column(features, "day_mean")[:, 0, 0],
+        history.values[:, origin - 24 : origin].mean(axis=1) / scale,
+        rtol=1e-6,
+    )
+
+
+def test_a_delay_moves_every_lag_back(homes):
+    history = homes(delay=timedelta(hours=2))
+    features = build(Vista.at(history, np.array([300])), np.array([[22, 21]]))
+    unit = features.scale[:, 0]
+    assert np.allclose(column(features, "recent_0")[:, 0, 0], history.values[:, 297] / unit, rtol=1e-6)
+    assert np.allclose(column(features, "same_1")[:, 0, 0], history.values[:, 322 - 48] / unit, rtol=1e-6)
+    assert np.allclose(column(features, "same_1")[:, 0, 1], history.values[:, 321 - 24] / unit, rtol=1e-6)
+
+
+@given(origin=st.integers(1, 500), seed=st.integers(0, 9))
+def test_nothing_after_the_origin_changes_a_feature(origin, seed):
+    rng = np.random.default_rng(seed)
+    changed = NOISE.values.copy()
+    changed[:, origin:] = rng.normal(size=changed[:, origin:].shape)
+    exogenous = NOISE.exogenous.copy()
+    exogenous[:, origin:] = rng.normal(size=exogenous[:, origin:].shape)
+    leads = np.arange(24)[None]
+    one = build(Vista.at(NOISE, np.array([origin])), leads)
+    two = build(Vista.at(replace(NOISE, values=changed, exogenous=exogenous), np.array([origin])), leads)
+    assert np.array_equal(one.table, two.table, equal_nan=True)
+    assert np.array_equal(one.base, two.base)
+
+
+def test_a_feature_that_reaches_into_the_future_raises():
+    vista = Vista.at(NOISE, np.array([100]))
+    assert vista.take(np.array([[99]])).shape == (2, 1, 1)
+    for take in (vista.take, vista.take_exogenous):
+        with pytest.raises(FieldError) as caught:
+            take(np.array([[100]]))
+        assert caught.value.code == "leak"
+    with pytest.raises(FieldError):
+        build(vista, np.array([[-1]]))
+
+
+def test_a_reading_that_came_late_is_a_gap_until_it_is_there():
+    arrival = NOISE.availability.copy()
+    arrival[0, 99] = instant64(START + timedelta(hours=103))
+    history = replace(NOISE, available_at=arrival)
+    features = build(Vista.at(history, np.array([100, 103])), np.array([[0], [0]]))
+    assert np.isnan(column(features, "recent_0")[0, 0, 0])
+    assert np.isfinite(column(features, "recent_0")[1, 0, 0])
+    late = column(features, "recent_2").copy()
+    assert np.isnan(late[0, 0]).sum() == 0
+    known = Vista.at(history, np.array([103])).take(np.array([[99]]))
+    assert known[0, 0, 0] == NOISE.values[0, 99]
+
+
+def test_a_gap_leaves_the_means_of_what_is_known():
+    values = NOISE.values.copy()
+    values[0, 300 - 24] = np.nan
+    features = build(Vista.at(replace(NOISE, values=values), np.array([300])), np.array([[0]]))
+    same = values[0, [300 - 24 * day for day in range(2, 8)]] / features.scale[0, 0]
+    assert np.isnan(column(features, "same_1")[0, 0, 0])
+    assert column(features, "same_mean")[0, 0, 0] == pytest.approx(same.mean(), rel=1e-6)
+    assert features.base[0, 0, 0] == pytest.approx(same.mean())
+
+
+def test_the_calendar_is_local_and_follows_daylight_saving():
+    history = replace(NOISE, grid=TimeGrid(datetime(2024, 3, 30, tzinfo=UTC), timedelta(hours=1), 504))
+    history = replace(history, time_zone="Europe/Berlin")
+    features = build(Vista.at(history, np.array([24])), np.array([[0, 1, 22]]))  # 31 March, 00:00 UTC on
+    assert column(features, "hour")[0, 0].tolist() == [1, 3, 0]
+    assert column(features, "weekday")[0, 0].tolist() == [6, 6, 0]
+    assert column(features, "weekend")[0, 0].tolist() == [1, 1, 0]
+
+
+def test_the_sun_stands_where_almanacs_say():
+    instants = np.array(["2024-06-20T12:00", "2024-12-21T12:00", "2024-03-20T00:00"], dtype="datetime64[us]")
+    height = np.degrees(np.arcsin(sin_elevation(instants, latitude=51.48, longitude=0.0)))
+    assert height == pytest.approx([61.95, 15.1, -38.5], abs=0.3)
+
+
+def test_the_sun_is_a_feature_where_the_place_is_known():
+    history = replace(NOISE, latitude=-8.05, longitude=-34.9)
+    sun = column(build(Vista.at(history, np.array([240])), np.arange(24)[None]), "sun")[0, 0]
+    assert sun.argmax() in (14, 15)  # noon at Recife is 14:20 UTC
+    assert sun.max() > 0.95

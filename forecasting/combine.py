@@ -11,8 +11,8 @@ from domain.forecast import Forecast
 def sum_independent(parts: Sequence[Forecast]) -> Forecast:
     """The forecast of the sum of ``parts``, whose errors are taken as independent.
 
-    Medians add; distances of a quantile from its median add in squares, which is exact for normal distributions
-    and close for many parts of any other.
+    Medians add; distances of a quantile from its median add in squares, which is exact for normal
+    distributions and close for many parts of any other.
 
     Raises:
         FieldError: no parts, or parts on different grids or levels.

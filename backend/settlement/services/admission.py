@@ -102,7 +102,7 @@ def _outside_mandate(
         settled_wh = chain.call("exchange", "mandateUsage", owner, agent, start // _DAY_S)
         used_wh[owner, agent] = settled_wh + _awaiting_wh(interval, order)
     if used_wh[owner, agent] + energy_wh > terms.maxWhPerDay:
-        return f"the mandate's {terms['maxWhPerDay']} Wh a day are used up"
+        return f"the mandate's {terms.maxWhPerDay} Wh a day are used up"
     used_wh[owner, agent] += energy_wh
     return ""
 

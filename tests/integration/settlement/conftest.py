@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from django.db import connection as database
 from eth_account import Account
 from eth_utils.crypto import keccak
 
+from backend.chain import deployment as chain_deployment
 from backend.chain.client import Envelope
 from backend.market import services as market
 from backend.market.models import DeliveryInterval
@@ -16,6 +18,7 @@ from backend.registry import signing
 from backend.registry.models import Community, Meter
 from backend.settlement import connection, services
 from backend.settlement.models import OutboxTransaction, StatementLine
+from backend.settlement.services.deployment import terms_from_facts
 from backend.telemetry.models import Reading
 
 HOUR = timedelta(hours=1)
@@ -79,6 +82,31 @@ class World:
     def interval(self):
         return DeliveryInterval.objects.get(start=self.start)
 
+    def transact(self, key_name, function, *arguments):
+        """A member's own transaction with the exchange."""
+        self.node.rpc("anvil_setBalance", address_of(key_name), hex(10**20))
+        transact(self.node, self.chain, key_of(key_name), "exchange", function, *arguments)
+
+    @property
+    def operator(self):
+        return Account.from_key(connection.secret_key("OPERATOR_KEY")).address
+
+    def as_operator(self, function, *arguments):
+        transact(
+            self.node, self.chain, connection.secret_key("OPERATOR_KEY"), "exchange", function, *arguments
+        )
+
+    def deposit(self, name, amount):
+        deployer = connection.secret_key("DEPLOYER_KEY")
+        exchange = self.chain.addresses["exchange"]
+        holder = Account.from_key(deployer).address
+        transact(self.node, self.chain, deployer, "token", "mint", holder, amount)
+        transact(self.node, self.chain, deployer, "token", "approve", exchange, amount)
+        transact(self.node, self.chain, deployer, "exchange", "depositFor", address_of(name), amount)
+
+    def row(self, kind):
+        return OutboxTransaction.objects.get(key__startswith=f"{kind}:")
+
     def pump(self):
         return services.pump(self.chain, operator_key=connection.secret_key("OPERATOR_KEY"))
 
@@ -92,7 +120,7 @@ class World:
             self.node.mine(at)
         raise AssertionError("the outbox does not come to rest")
 
-    def order(self, name, side, wh, limit, *, by="", nonce=1, imbalance_cap=500_000):
+    def order(self, name, side, wh, limit, *, by="", nonce=1):
         unsigned = {
             "owner": address_of(name),
             "meter_id": meter_id(name),
@@ -102,7 +130,7 @@ class World:
             "energy_wh": wh,
             "limit_micro_per_kwh": limit,
             "fee_cap_micro_per_kwh": FEE,
-            "imbalance_cap_micro_per_kwh": imbalance_cap,
+            "imbalance_cap_micro_per_kwh": 500_000,
             "nonce": nonce,
             "expiry": self.end,
         }
@@ -111,11 +139,15 @@ class World:
         signature = signing.sign("Order", message, eip712, key=key_of(by or name))
         return market.place_order(market.SignedOrder(**unsigned, signature=signature), as_of=self.opened)
 
-    def trade(self, wh=2_000):
-        """Ben sells to Ana; cleared, not committed."""
-        self.order("ana", "buy", wh, 160_000)
-        self.order("ben", "sell", wh, 100_000)
+    def trade(self, wh=2_000, *, by=""):
+        """Ben sells to Ana, through `by` where given; cleared, not committed."""
+        self.order("ana", "buy", wh, 160_000, by=by)
+        self.order("ben", "sell", wh, 100_000, by=by)
         assert market.clear_interval(self.interval.pk, as_of=self.start - HOUR)
+
+    def commit_nothing(self):
+        assert market.clear_interval(self.interval.pk, as_of=self.start - HOUR)
+        self.commit()
 
     def commit(self):
         assert services.commit(self.interval.pk, self.start - HOUR) == []
@@ -160,6 +192,9 @@ class World:
 
     def total(self):
         return sum(map(self.balance, [*NAMES, "retailer", "fund"]))
+
+    def lines_meter(self, name):
+        return meter_id(name)
 
     @property
     def lines(self):
@@ -219,6 +254,7 @@ def facts(opened):
 
 
 def transact(node, chain, key, role, function, *arguments):
+    """Send and mine, outside the outbox."""
     sender = Account.from_key(key).address
     data = chain.call_data(role, function, arguments)
     to = chain.addresses[role]
@@ -232,40 +268,46 @@ def node(chain):
     return Node(chain)
 
 
-@pytest.fixture
-def world(node, transactional_db, settings, tmp_path):
-    """A fresh chain with the contracts, everybody's deposit and everybody's agreement with the retailer."""
-    from django.db import connection as db  # TEMPORARY
-
-    db.cursor().execute("CREATE SEQUENCE IF NOT EXISTS market_order_arrival")
-    snapshot = node.rpc("evm_snapshot")
-    settings.STATE_DIR = tmp_path
-    opened = datetime.fromtimestamp((int(node.time().timestamp()) // 3600 + 1) * 3600, UTC)
-    registry.load_community(facts(opened), agent_address=address_of("agent"))
-    node.rpc("evm_setAutomine", True)
-    services.deploy()
-    built = World(node, opened)
+@pytest.fixture(scope="session")
+def deployment(node):
+    """The contracts, with everybody's deposit, once."""
     deployer = connection.secret_key("DEPLOYER_KEY")
+    node.mine(datetime(2026, 6, 1, 12, 30, tzinfo=UTC))
+    node.rpc("evm_setAutomine", True)
+    made = chain_deployment.deploy(
+        node.url, connection.artifacts(), terms_from_facts(facts(node.time())), deployer_key=deployer
+    )
     deposits = {address_of("retailer"): RETAILER_MICRO} | {address_of(n): OPENING_MICRO for n in NAMES}
-    chain = built.chain
-    transact(node, chain, deployer, "token", "mint", address_of_key(deployer), sum(deposits.values()))
-    transact(node, chain, deployer, "token", "approve", chain.addresses["exchange"], sum(deposits.values()))
+    chain = made.connect(node.url, connection.artifacts())
+    transact(
+        node, chain, deployer, "token", "mint", Account.from_key(deployer).address, sum(deposits.values())
+    )
+    transact(node, chain, deployer, "token", "approve", made.exchange, sum(deposits.values()))
     for account, amount in deposits.items():
         transact(node, chain, deployer, "exchange", "depositFor", account, amount)
     node.rpc("evm_setAutomine", False)
+    made.save(connection.deployment_path(made.chain_id))
+    return made
+
+
+@pytest.fixture
+def world(node, deployment, settings, transactional_db):
+    """The chain as deployed, everybody's meter and agreements on it, and an open interval."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    database.cursor().execute("CREATE SEQUENCE IF NOT EXISTS market_order_arrival")
+    snapshot = node.rpc("evm_snapshot")
+    opened = datetime.fromtimestamp((int(node.time().timestamp()) // 3600 + 1) * 3600, UTC)
+    registry.load_community(facts(opened), agent_address=address_of("agent"))
+    assert services.deploy() == deployment
     for name in NAMES:
         sign_up(name, opened)
     services.register_all()
     market.open_intervals(opened)
+    built = World(node, opened)
     built.run(opened)
     assert set(OutboxTransaction.objects.values_list("state", flat=True)) == {"confirmed"}
     yield built
-    connection._connect.cache_clear()
     node.rpc("evm_revert", snapshot)
-
-
-def address_of_key(key):
-    return Account.from_key(key).address
 
 
 def sign_up(name, opened):

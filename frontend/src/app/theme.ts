@@ -15,13 +15,26 @@ const ink: MantineColorsTuple = [
   "#10201b",
 ];
 
+const gray: MantineColorsTuple = [
+  "#f5f8f7",
+  "#edf2f0",
+  "#e4ebe8",
+  "#dbe3df",
+  "#c9d4cf",
+  "#a8b6b0",
+  "#7d8d86",
+  "#52645d",
+  "#35453f",
+  "#1a2723",
+];
+
 const tall = { styles: { root: { "--input-height": "2.625rem" } } };
 
 export const theme = createTheme({
   primaryColor: "ink",
   primaryShade: { light: 9, dark: 0 },
   autoContrast: true,
-  colors: { ink, dark: ["#e7efec", "#c3d0ca", "#95a8a1", "#5f736b", "#35453f", "#24332e", "#1a2723", "#111b18", "#0d1614", "#0a1210"] },
+  colors: { ink, gray, dark: ["#e7efec", "#c3d0ca", "#95a8a1", "#5f736b", "#35453f", "#24332e", "#1a2723", "#111b18", "#0d1614", "#0a1210"] },
   fontFamily: "'Geist Variable', system-ui, sans-serif",
   fontFamilyMonospace: "'Geist Mono Variable', ui-monospace, monospace",
   headings: { fontWeight: "600" },

@@ -6,12 +6,6 @@ import type { Surface } from "@/lib/palette";
 
 const HOUR_MS = 3_600_000;
 
-/** `Tue 14:00–15:00` of the interval in whose middle (or at whose start) `value` lies. */
-export function axisTime(format: Formats, value: number, stepMs: number, middle: boolean): string {
-  const start = middle ? value - stepMs / 2 : value;
-  return `${format.day(start)}, ${format.range(start, start + stepMs)} ${format.zone(start)}`;
-}
-
 interface AxisLook {
   labels: boolean;
   narrow: boolean;
@@ -50,6 +44,7 @@ export function timeAxis(
       color: surface.quiet,
       customValues: ticks,
       hideOverlap: true,
+      margin: 12,
       formatter: (value: number) => {
         const time = format.time(value);
         return time === "00:00" ? `{day|${format.day(value)}}` : time;
@@ -82,25 +77,26 @@ export function nowLine(surface: Surface, now: number, label: string) {
   };
 }
 
-interface TipRow {
-  axisValue: number;
-  seriesName: string;
-  value: [number, number | null];
-  color: string;
-  marker: string;
-}
-
 function escape(text: string): string {
   return text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-/** One table of all that is known of the interval under the pointer. */
-export function plainTooltip(
-  surface: Surface,
-  head: (axisValue: number) => string,
-  hidden: readonly string[],
-  show?: (seriesName: string, value: number) => string,
-): EChartsOption["tooltip"] {
+export interface TipRow {
+  name: string;
+  figure: string;
+  colour: string;
+}
+
+interface Tip {
+  surface: Surface;
+  format: Formats;
+  stepMs: number;
+  /** What is known of the interval that starts at an instant, ms. */
+  rows: (start: number) => TipRow[];
+}
+
+/** One table of all that is known of the interval under the pointer, whichever series the pointer is near. */
+export function intervalTooltip({ surface, format, stepMs, rows }: Tip): EChartsOption["tooltip"] {
   return {
     trigger: "axis",
     confine: true,
@@ -110,18 +106,18 @@ export function plainTooltip(
     textStyle: { color: surface.ink, fontSize: 13 },
     extraCssText: "border-radius:10px;box-shadow:0 8px 28px rgb(0 0 0 / 18%);padding:10px 12px",
     formatter: (raw) => {
-      const rows = (raw as unknown as TipRow[]).filter(
-        (row) => !hidden.includes(row.seriesName) && row.value[1] !== null && Math.abs(row.value[1]) > 0.004,
-      );
-      const first = (raw as unknown as TipRow[])[0];
+      const [first] = raw as unknown as { axisValue: number }[];
       if (!first) return "";
-      const body = rows
-        .map((row) => {
-          const figure = show ? show(row.seriesName, row.value[1] ?? 0) : `${(row.value[1] ?? 0).toFixed(2)} kWh`;
-          return `<tr><td>${row.marker}${escape(row.seriesName)}</td><td style="text-align:right;padding-left:18px;font-weight:600">${escape(figure)}</td></tr>`;
-        })
+      const start = Math.floor(first.axisValue / stepMs) * stepMs;
+      const head = `${format.day(start)}, ${format.range(start, start + stepMs)} ${format.zone(start)}`;
+      const body = rows(start)
+        .map(
+          ({ name, figure, colour }) =>
+            `<tr><td><i style="display:inline-block;width:10px;height:10px;margin-right:8px;border-radius:2px;background:${colour}"></i>${escape(name)}</td>` +
+            `<td style="text-align:right;padding-left:18px;font-weight:600">${escape(figure)}</td></tr>`,
+        )
         .join("");
-      return `<div style="margin-bottom:6px;color:${surface.quiet}">${escape(head(first.axisValue))}</div><table>${body}</table>`;
+      return `<div style="margin-bottom:6px;color:${surface.quiet}">${escape(head)}</div><table>${body}</table>`;
     },
   };
 }

@@ -11,11 +11,11 @@ const STALE: Record<string, readonly string[]> = {
   settled: ["intervals", "trades", "receipt", "live", "account", "statement", "pipeline"],
   clock: ["clock"],
 };
-const REFRESH_MS = 700;
+const REFRESH_MS = 1500;
 
 export type Connection = "connecting" | "open" | "lost";
 
-/** Listens to the platform's events and refreshes what they touch, at most every 0.7 s; EventSource reconnects by itself. */
+/** Listens to the platform's events and refreshes what they touch, at most every 1.5 s; EventSource reconnects by itself. */
 export function useServerEvents(): Connection {
   const client = useQueryClient();
   const [connection, setConnection] = useState<Connection>("connecting");

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Panel } from "@/components/panel";
 import { Empty } from "@/components/failure";
 import { TradesPanel } from "@/features/market/trades-panel";
+import { PlanPanel } from "@/features/planning/plan-panel";
 import { EnergyPanel } from "@/features/telemetry/energy-panel";
 import { FlowPanel } from "@/features/telemetry/flow-panel";
 import { liveQuery, meQuery } from "@/lib/api/queries";
@@ -27,7 +28,10 @@ export default function Home() {
   return (
     <div className={classes.page}>
       <FlowPanel power={home && { ...home, neighbours_kw: 0 }} alone error={error} retry={() => void refetch()} />
-      <TradesPanel scope="mine" limit={5} mine={mine} />
+      <div className={classes.column}>
+        <PlanPanel />
+        <TradesPanel scope="mine" limit={3} mine={mine} />
+      </div>
       <EnergyPanel scope="mine" className={classes.wide} />
     </div>
   );

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { Headline } from "@/features/kpi/headline";
+import { ReportPanel } from "@/features/kpi/report-panel";
 import { PlantPanel } from "@/features/pipeline/plant-panel";
 import { ChainPanel } from "@/features/settlement/chain-panel";
 import { HomesPanel } from "@/features/telemetry/homes-panel";
@@ -16,6 +17,7 @@ export default function Plant() {
       <Headline live={live} className={classes.wide} />
       <PlantPanel />
       <ChainPanel chain={live?.chain} />
+      <ReportPanel className={classes.wide} />
       <HomesPanel homes={live?.homes} mine={undefined} className={classes.wide} />
     </div>
   );

@@ -13,7 +13,7 @@ export default function Trade() {
   const { data: me } = useQuery(meQuery);
   const { data: community } = useQuery(communityQuery);
   const participant = me?.participant ?? null;
-  const { data: account } = useQuery({ ...accountQuery, enabled: participant !== null });
+  const { data: account } = useQuery({ ...accountQuery(), enabled: participant !== null });
   if (!community || !me) return <Skeleton height={520} radius="lg" />;
   return (
     <div className={classes.page}>

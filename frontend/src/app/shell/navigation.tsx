@@ -2,10 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { NavLink } from "react-router";
 
 import { Icon, type IconName } from "@/components/icons";
+import { Mark } from "@/components/mark";
 import { meQuery } from "@/lib/api/queries";
 import { useText, type MessageId } from "@/lib/text";
 
-import { Mark } from "./mark";
 import classes from "./navigation.module.css";
 
 interface Place {

@@ -17,7 +17,7 @@ import { useText, type Text } from "@/lib/text";
 import { crossing, depth, type Depth, type Level } from "./depth";
 import { bookQuery } from "./orders";
 
-const HEIGHT = 348;
+const HEIGHT = 470;
 const MICRO = 1_000_000;
 
 /** What is wanted and what is offered at each price for one interval. */
@@ -105,7 +105,7 @@ function depthOption({ bids, offers }: Depth, interval: Interval, text: Text, fo
   });
   const mark = (price: number, name: string) => ({ xAxis: price / MICRO, label: { formatter: name } });
   return {
-    grid: { left: 46, right: 14, top: 30, bottom: 44 },
+    grid: { left: 46, right: 14, top: 50, bottom: 44 },
     xAxis: {
       type: "value",
       min: low - (high - low) * 0.06,
@@ -118,7 +118,7 @@ function depthOption({ bids, offers }: Depth, interval: Interval, text: Text, fo
       axisLabel: { color: surface.quiet, formatter: (value: number) => value.toFixed(2), showMinLabel: false, showMaxLabel: false },
       splitLine: { show: false },
     },
-    yAxis: { ...valueAxis(surface), name: text("energy.unit"), min: 0 },
+    yAxis: { ...valueAxis(surface), name: text("energy.unit"), nameGap: 30, min: 0 },
     tooltip: {
       trigger: "axis",
       confine: true,

@@ -4,7 +4,7 @@ import { review, suggestedLimit, worstCase } from "./draft";
 
 const bounds = { retail: 220_000, feedIn: 80_000, fee: 2_000 };
 const mandate = {
-  agent: "0x0",
+  agent_address: "0x0",
   max_buy_micro_per_kwh: 540_000,
   min_sell_micro_per_kwh: 80_000,
   max_wh_per_day: 10_000,

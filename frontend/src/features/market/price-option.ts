@@ -1,10 +1,10 @@
 import type { EChartsOption, LineSeriesOption } from "echarts";
 
-import { axisTime, nowLine, plainTooltip, timeAxis, valueAxis } from "@/components/chart-parts";
+import { intervalTooltip, nowLine, timeAxis, valueAxis } from "@/components/chart-parts";
 import type { Interval, SeriesPoint } from "@/lib/api/types";
 import type { Formats } from "@/lib/format";
 import { ENERGY, type Surface } from "@/lib/palette";
-import type { Text } from "@/lib/text";
+import type { MessageId, Text } from "@/lib/text";
 
 const MICRO = 1_000_000;
 
@@ -43,19 +43,21 @@ interface PriceOption {
 
 /** The band between feed-in and retail, what cleared inside it, and the reference ahead. Prices are steps. */
 export function priceOption({ points, stepMs, now, narrow, text, format }: PriceOption, surface: Surface): EChartsOption {
-  // The last value holds until its interval ends.
-  const data = (pick: (point: PricePoint) => number | null) => {
-    const rows = points.map((point): [number, number | null] => {
-      const value = pick(point);
-      return [Date.parse(point.start), value === null ? null : value / MICRO];
+  // Each value holds until the last millisecond of its interval, also where the next one is unknown.
+  const data = (pick: (point: PricePoint) => number | null) =>
+    points.flatMap((point) => {
+      const start = Date.parse(point.start);
+      const micro = pick(point);
+      const value = micro === null ? null : micro / MICRO;
+      return [
+        [start, value],
+        [start + stepMs - 1, value],
+      ];
     });
-    const last = rows[rows.length - 1];
-    return last ? [...rows, [last[0] + stepMs, last[1]] as [number, number | null]] : rows;
-  };
+  const byStart = new Map(points.map((point) => [Date.parse(point.start), point]));
   const step = (name: string, colour: string, pick: (point: PricePoint) => number | null, width: number, dashed = false): LineSeriesOption => ({
     type: "line",
     name,
-    step: "end",
     symbol: "none",
     data: data(pick),
     lineStyle: { color: colour, width, type: dashed ? [5, 4] : "solid" },
@@ -74,12 +76,24 @@ export function priceOption({ points, stepMs, now, narrow, text, format }: Price
     grid: { left: narrow ? 46 : 54, right: 12, top: 26, bottom: 26 },
     xAxis: timeAxis(surface, format, points, stepMs, { labels: true, narrow }),
     yAxis: { ...valueAxis(surface), name: text("price.unit"), min: 0, axisLabel: { color: surface.quiet, formatter: (value: number) => value.toFixed(2) } },
-    tooltip: plainTooltip(
+    tooltip: intervalTooltip({
       surface,
-      (value) => axisTime(format, value, stepMs, false),
-      ["band", "band-low"],
-      (_, value) => text("price.perKwh", { price: format.price(value * MICRO) }),
-    ),
+      format,
+      stepMs,
+      rows: (start) => {
+        const point = byStart.get(start);
+        const row = (id: MessageId, micro: number | null | undefined, colour: string) =>
+          micro === null || micro === undefined
+            ? []
+            : [{ name: text(id), figure: text("price.perKwh", { price: format.price(micro) }), colour }];
+        return [
+          ...row("price.cleared", point?.cleared, ENERGY.neighbours),
+          ...row("price.reference", point?.reference, ENERGY.neighbours),
+          ...row("price.retail", point?.retail, ENERGY.grid),
+          ...row("price.feedIn", point?.feedIn, ENERGY.grid),
+        ];
+      },
+    }),
     series: [
       band((point) => point.feedIn, false),
       band((point) => (point.retail === null || point.feedIn === null ? null : point.retail - point.feedIn), true),

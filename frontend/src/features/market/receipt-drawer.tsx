@@ -2,8 +2,9 @@ import { Drawer, Skeleton } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
 
-import { Failure } from "@/components/failure";
+import { Empty, Failure } from "@/components/failure";
 import { api, unwrap } from "@/lib/api/client";
+import { ApiProblem } from "@/lib/api/problem";
 import { useFormats } from "@/lib/use-formats";
 import { useText } from "@/lib/text";
 
@@ -13,7 +14,7 @@ import classes from "./receipt.module.css";
 function receiptQuery(id: string) {
   return queryOptions({
     queryKey: ["receipt", id],
-    queryFn: () => unwrap(api.GET("/api/v1/trades/{id}/receipt", { params: { path: { id } } })),
+    queryFn: () => unwrap(api.GET("/api/v1/trades/{trade_id}/receipt", { params: { path: { trade_id: Number(id) } } })),
   });
 }
 
@@ -45,6 +46,8 @@ function ReceiptOf({ id }: { id: string }) {
   const text = useText();
   const format = useFormats();
   const { data, error, refetch } = useQuery(receiptQuery(id));
+  // The API shows a receipt to the two sides of the trade, and to staff.
+  if (error instanceof ApiProblem && error.status === 404) return <Empty>{text("receipt.private")}</Empty>;
   if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={420} radius="md" />;
   const { trade, steps } = data;

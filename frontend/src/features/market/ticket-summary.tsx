@@ -34,7 +34,7 @@ export function TicketSummary({ draft, bounds: { retail, feedIn, fee }, mandate 
       </p>
       {mandate && (
         <p className={classes.small}>
-          {text("summary.mandate", { agent: shortHash(mandate.agent), energy: format.energy(mandate.max_wh_per_day) })}
+          {text("summary.mandate", { agent: shortHash(mandate.agent_address), energy: format.energy(mandate.max_wh_per_day) })}
         </p>
       )}
     </div>

@@ -27,7 +27,7 @@ export function AccountMenu() {
   return (
     <Menu position="bottom-end" width={240}>
       <Menu.Target>
-        <UnstyledButton className={classes.account} aria-label={text("session.account", { name: me.name })}>
+        <UnstyledButton className={classes.account} aria-label={text("session.account", { initials, name: me.name })}>
           {initials}
         </UnstyledButton>
       </Menu.Target>

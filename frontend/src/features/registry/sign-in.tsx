@@ -4,6 +4,7 @@ import { useState, type SubmitEvent } from "react";
 
 import { describe } from "@/components/failure";
 import { Icon } from "@/components/icons";
+import { Mark } from "@/components/mark";
 import { communityQuery } from "@/lib/api/queries";
 import type { Community } from "@/lib/api/types";
 import { useText, type MessageId } from "@/lib/text";
@@ -30,6 +31,9 @@ export function SignIn({ onDone }: { onDone: () => void }) {
     <div className={classes.page}>
       <SignInPicture />
       <main className={classes.main}>
+        <p className={classes.brand}>
+          <Mark size={34} /> Commonwatt
+        </p>
         <h1 className={classes.title}>{community ? text("signIn.title", { name: community.name }) : "\u00a0"}</h1>
         <p className={classes.lead}>{text("signIn.lead")}</p>
         {accounts.length > 0 && (
@@ -73,6 +77,8 @@ export function SignIn({ onDone }: { onDone: () => void }) {
   );
 }
 
+const ROLES: Record<string, MessageId | undefined> = { operator: "role.operator", auditor: "role.auditor" };
+
 type Account = Community["demo_accounts"][number];
 
 interface DemoAccountsProps {
@@ -88,7 +94,7 @@ function DemoAccounts({ accounts, busy, onPick }: DemoAccountsProps) {
       <p className={classes.demo}>{text("signIn.demo")}</p>
       <ul className={classes.accounts}>
         {accounts.map((account) => {
-          const role: MessageId = `role.${account.role}`;
+          const role = ROLES[account.role] ?? "role.prosumer";
           return (
             <li key={account.username}>
               <UnstyledButton

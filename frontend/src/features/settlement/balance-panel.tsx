@@ -10,18 +10,25 @@ import { useText } from "@/lib/text";
 
 import classes from "./bills.module.css";
 
+interface BalancePanelProps {
+  /** For staff: whose. */
+  participant?: string | undefined;
+  className?: string | undefined;
+}
+
 /** What the member has in the exchange, and what its agent may do with it. */
-export function BalancePanel({ className }: { className?: string | undefined }) {
+export function BalancePanel({ participant, className }: BalancePanelProps) {
   const text = useText();
   const format = useFormats();
-  const { data: account, error, refetch } = useQuery(accountQuery);
+  const { data: account, error, refetch } = useQuery(accountQuery(participant));
   return (
     <Panel kicker={text("balance.kicker")} title={text("balance.title")} className={className}>
       {account ? (
         <>
           <p className={classes.balance} data-testid="balance">
-            {format.money(account.balance_micro)}
+            {account.balance_micro === null ? "–" : format.money(account.balance_micro)}
           </p>
+          {account.balance_micro === null && <p className={classes.when}>{text("balance.unknown")}</p>}
           <dl className={classes.facts}>
             <div>
               <dt>{text("balance.wallet")}</dt>
@@ -31,14 +38,14 @@ export function BalancePanel({ className }: { className?: string | undefined }) 
             </div>
             <div>
               <dt>{text("balance.withdrawal")}</dt>
-              <dd>{account.pending_withdrawal_micro > 0 ? format.money(account.pending_withdrawal_micro) : text("balance.noWithdrawal")}</dd>
+              <dd>{account.pending_withdrawal_micro ? format.money(account.pending_withdrawal_micro) : text("balance.noWithdrawal")}</dd>
             </div>
             {account.mandate && (
               <>
                 <div>
                   <dt>{text("balance.agent")}</dt>
                   <dd>
-                    <Hash value={account.mandate.agent} label={text("balance.agent")} />
+                    <Hash value={account.mandate.agent_address} label={text("balance.agent")} />
                   </dd>
                 </div>
                 <div>

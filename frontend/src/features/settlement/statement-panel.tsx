@@ -12,20 +12,26 @@ import { useFormats } from "@/lib/use-formats";
 import { useText, type MessageId } from "@/lib/text";
 
 import { LineDrawer } from "./line-drawer";
-import { period, PERIODS, type Period } from "./periods";
+import { period, PERIODS, type Period } from "@/lib/periods";
 import { statementCsv, statementQuery, total } from "./statement";
 import { StatementTable } from "./statement-table";
 import classes from "./bills.module.css";
 
+interface StatementPanelProps {
+  /** For staff: whose. */
+  participant?: string | undefined;
+  className?: string | undefined;
+}
+
 /** The bill of a period, line by line, with its sums; each line opens what it was made of. */
-export function StatementPanel({ className }: { className?: string | undefined }) {
+export function StatementPanel({ participant, className }: StatementPanelProps) {
   const text = useText();
   const format = useFormats();
   const interval = useCurrentInterval();
   const [name, setName] = useState<Period>("today");
   const [opened, setOpened] = useState<StatementLine | null>(null);
   const { from, to } = period(name, interval?.start ?? 0, format);
-  const { data: statement, error, refetch } = useQuery({ ...statementQuery(from, to), enabled: interval !== null });
+  const { data: statement, error, refetch } = useQuery({ ...statementQuery(from, to, participant), enabled: interval !== null });
   const lines = statement?.lines;
 
   const net = lines ? total(lines, "net_micro") : 0;
@@ -46,7 +52,7 @@ export function StatementPanel({ className }: { className?: string | undefined }
           size="xs"
           leftSection={<Icon name="download" size={17} />}
           disabled={!lines || lines.length === 0}
-          onClick={() => lines && download(`statement-${format.localDate(from)}.csv`, statementCsv(lines))}
+          onClick={() => lines && download(`statement-${statement.participant}-${format.localDate(from)}.csv`, statementCsv(lines))}
         >
           {text("bill.csv")}
         </Button>

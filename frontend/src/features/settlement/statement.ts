@@ -4,10 +4,11 @@ import { api, unwrap } from "@/lib/api/client";
 import type { StatementLine } from "@/lib/api/types";
 import { csv } from "@/lib/csv";
 
-export function statementQuery(from: string, to: string) {
+/** One's own bill, or for staff that of a member known by pseudonym. */
+export function statementQuery(from: string, to: string, participant?: string) {
   return queryOptions({
-    queryKey: ["statement", from, to],
-    queryFn: () => unwrap(api.GET("/api/v1/statements", { params: { query: { from, to } } })),
+    queryKey: ["statement", participant, from, to],
+    queryFn: () => unwrap(api.GET("/api/v1/statements", { params: { query: { from, to, participant } } })),
     placeholderData: (previous) => previous,
   });
 }

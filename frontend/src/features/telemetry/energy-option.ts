@@ -1,12 +1,13 @@
 import type { BarSeriesOption, EChartsOption, LineSeriesOption } from "echarts";
 
-import { axisTime, nowLine, plainTooltip, timeAxis, valueAxis } from "@/components/chart-parts";
+import { intervalTooltip, nowLine, timeAxis, valueAxis } from "@/components/chart-parts";
 import type { SeriesPoint } from "@/lib/api/types";
 import type { Formats } from "@/lib/format";
 import { ENERGY, type Surface } from "@/lib/palette";
 import type { Text } from "@/lib/text";
 
 import { balance } from "./balance";
+import { energyRows } from "./energy-rows";
 
 interface EnergyOption {
   points: readonly SeriesPoint[];
@@ -23,8 +24,8 @@ export function energyOption({ points, stepMs, now, narrow, text, format }: Ener
   // A bar stands in the middle of its interval.
   const middle = points.map((point) => Date.parse(point.start) + stepMs / 2);
   const balances = points.map(balance);
+  const byStart = new Map(points.map((point) => [Date.parse(point.start), point]));
   const at = (values: readonly (number | null)[]) => values.map((value, index) => [middle[index], value]);
-  const kwh = (value: unknown) => (typeof value === "number" ? format.energyKwh(value) : "–");
 
   const bar = (name: string, colour: string, values: (number | null)[], hollow = false): BarSeriesOption => ({
     type: "bar",
@@ -34,7 +35,6 @@ export function energyOption({ points, stepMs, now, narrow, text, format }: Ener
     barWidth: "86%",
     itemStyle: hollow ? { color: colour, opacity: 0.42 } : { color: colour },
     emphasis: { disabled: true },
-    tooltip: { valueFormatter: kwh },
   });
   const line = (name: string, colour: string, values: (number | null)[], dashed: boolean, width = 2): LineSeriesOption => ({
     type: "line",
@@ -46,7 +46,6 @@ export function energyOption({ points, stepMs, now, narrow, text, format }: Ener
     lineStyle: { color: colour, width, type: dashed ? [5, 4] : "solid" },
     itemStyle: { color: colour },
     emphasis: { disabled: true },
-    tooltip: { valueFormatter: kwh },
   });
   const fan = (values: (number | null)[], lower: boolean): LineSeriesOption => ({
     type: "line",
@@ -58,7 +57,6 @@ export function energyOption({ points, stepMs, now, narrow, text, format }: Ener
     silent: true,
     lineStyle: { opacity: 0 },
     areaStyle: { color: surface.ink, opacity: lower ? 0 : 0.11 },
-    tooltip: { show: false },
   });
   const ahead = (pick: (point: SeriesPoint) => number | null) =>
     points.map((point) => (Date.parse(point.start) + stepMs > now ? pick(point) : null));
@@ -92,7 +90,7 @@ export function energyOption({ points, stepMs, now, narrow, text, format }: Ener
     axisPointer: { link: [{ xAxisIndex: "all" }] },
     dataZoom: [{ type: "inside", xAxisIndex: [0, 1], zoomOnMouseWheel: "ctrl", moveOnMouseMove: false, moveOnMouseWheel: false }],
     toolbox: { right: -100, feature: { dataZoom: { yAxisIndex: "none", xAxisIndex: [0, 1] } } },
-    tooltip: plainTooltip(surface, (value) => axisTime(format, value, stepMs, true), ["fan", "fan-low"]),
+    tooltip: intervalTooltip({ surface, format, stepMs, rows: (start) => energyRows(byStart.get(start), surface, text, format) }),
     series: [
       bar(text("energy.solar"), ENERGY.solar, balances.map((item) => item.solar)),
       bar(text("energy.discharge"), ENERGY.battery, balances.map((item) => item.discharge)),

@@ -20,7 +20,7 @@ interface Point {
 }
 
 /** Width of a strand at full scale, px. */
-const FULL_WIDTH = 30;
+const FULL_WIDTH = 34;
 const HOMES_RADIUS = 54;
 const NODE_RADIUS = 29;
 
@@ -49,10 +49,10 @@ export function FlowDrawing({ power, width, height, label, alone }: FlowDrawingP
             <g transform="translate(-12 -12)" className={classes.icon}>
               <Icon name={ICONS[strand.name]} size={24} />
             </g>
-            <text y={beside ? -4 : NODE_RADIUS + 19} x={beside ? NODE_RADIUS + 12 : 0} className={beside ? classes.valueBeside : classes.value}>
+            <text y={beside ? -4 : NODE_RADIUS + 19} x={beside ? NODE_RADIUS + 16 : 0} className={beside ? classes.valueBeside : classes.value}>
               {format.power(strand.kw)}
             </text>
-            <text y={beside ? 13 : NODE_RADIUS + 36} x={beside ? NODE_RADIUS + 12 : 0} className={beside ? classes.nameBeside : classes.name}>
+            <text y={beside ? 13 : NODE_RADIUS + 36} x={beside ? NODE_RADIUS + 16 : 0} className={beside ? classes.nameBeside : classes.name}>
               {text(id)}
             </text>
           </g>
@@ -104,7 +104,7 @@ function paths({ homes, sun, battery, grid, neighbours }: ReturnType<typeof layo
     const middle = (from.x + x) / 2;
     return `M${from.x} ${from.y} C${middle} ${from.y} ${middle} ${y} ${x} ${y}`;
   };
-  const reach = Math.min(86, homes.x - 70);
+  const reach = Math.min(66, homes.x - 70);
   const top = homes.y - HOMES_RADIUS + 14;
   return {
     sun: bend(sun, left + 6, homes.y - 24),

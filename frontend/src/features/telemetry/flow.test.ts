@@ -15,8 +15,8 @@ describe("power flow", () => {
   });
 
   it("is drawn on a round scale that holds all of it", () => {
-    expect(fullScaleKw(evening)).toBe(10);
-    expect(fullScaleKw({ ...evening, pv_kw: 12 })).toBe(20);
+    expect(fullScaleKw(evening)).toBe(5);
+    expect(fullScaleKw({ ...evening, pv_kw: 12 })).toBe(15);
   });
 
   it("knows what the supply is made of", () => {

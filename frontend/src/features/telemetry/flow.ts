@@ -31,11 +31,13 @@ export function strands(power: Power): Strand[] {
   ];
 }
 
-/** The full width of a strand, kW: the least of 1, 2, 5, 10, 20, 50... that holds every flow. */
+const ROUND = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
+
+/** The full width of a strand, kW: the least round figure that holds every flow. */
 export function fullScaleKw(power: Power): number {
-  const most = Math.max(...strands(power).map((strand) => strand.kw), power.load_kw, 1);
+  const most = Math.max(...strands(power).map((strand) => strand.kw), 1);
   const magnitude = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 5, 10].map((step) => step * magnitude).find((step) => step >= most) ?? 10 * magnitude;
+  return ROUND.map((step) => step * magnitude).find((step) => step >= most) ?? 10 * magnitude;
 }
 
 export interface Share {

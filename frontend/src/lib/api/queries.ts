@@ -67,7 +67,10 @@ export function tradesQuery(scope: Scope, limit: number) {
   });
 }
 
-export const accountQuery = queryOptions({
-  queryKey: ["account"],
-  queryFn: () => unwrap(api.GET("/api/v1/account")),
-});
+/** One's own account, or for staff that of a member known by pseudonym. */
+export function accountQuery(participant?: string) {
+  return queryOptions({
+    queryKey: ["account", participant],
+    queryFn: () => unwrap(api.GET("/api/v1/account", { params: { query: { participant } } })),
+  });
+}

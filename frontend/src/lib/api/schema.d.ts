@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show the balance that the exchange holds for the member. */
+        get: operations["account_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clock": {
         parameters: {
             query?: never;
@@ -11,25 +28,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Clock"];
-                    };
-                };
-            };
-        };
+        /** @description Tell the time. */
+        get: operations["clock_retrieve"];
         put?: never;
         post?: never;
         delete?: never;
@@ -47,32 +47,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": {
-                        /** Format: date-time */
-                        to: string;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Clock"];
-                    };
-                };
-            };
-        };
+        /** @description Advance the clock and let the pipeline notice at once. */
+        post: operations["clock_advance_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -86,25 +62,298 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Community"];
-                    };
-                };
-            };
+        /** @description Describe the community. */
+        get: operations["community_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/csrf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /** @description Set the cookie that every write must echo. */
+        get: operations["csrf_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/acks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Store an acknowledgement. */
+        post: operations["devices_acks_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show the newest command whose lease runs. */
+        get: operations["devices_commands_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Store a device's newest status. */
+        post: operations["devices_status_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/intervals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description List the intervals that begin in a range. */
+        get: operations["intervals_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/intervals/{start}/book": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show what is bid and offered. */
+        get: operations["intervals_book_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/kpi/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Report what membership was worth, and whether the books are whole. */
+        get: operations["kpi_report_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show what flows, what it costs and what the chain says. */
+        get: operations["live_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mandates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Store a mandate and send it to the chain. */
+        post: operations["mandates_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Describe the signed-in user. */
+        get: operations["me_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description List orders, newest first. */
+        get: operations["orders_list"];
+        put?: never;
+        /** @description Place an order signed by its owner (or by an agent with a mandate). */
+        post: operations["orders_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{order_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** @description Cancel an open order before its gate closes. */
+        delete: operations["orders_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/agent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Let my agent sign and place an order. */
+        post: operations["orders_agent_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipeline/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show what is due. */
+        get: operations["pipeline_status_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show what my battery will do next, and why. */
+        get: operations["plan_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/readings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description Store one reading, or refuse it with the field's name. */
+        post: operations["readings_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show the community's series, or one's own. */
+        get: operations["series_retrieve"];
         put?: never;
         post?: never;
         delete?: never;
@@ -122,502 +371,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": {
-                        username: string;
-                        password: string;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Me"];
-                    };
-                };
-            };
-        };
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/me": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Me"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/csrf": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/live": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Live"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/series": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query: {
-                    from: string;
-                    to: string;
-                    scope?: "community" | "mine";
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            points: components["schemas"]["SeriesPoint"][];
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/intervals": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query: {
-                    from: string;
-                    to: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Interval"][];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/intervals/{start}/book": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    start: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            bids: components["schemas"]["BookLevel"][];
-                            offers: components["schemas"]["BookLevel"][];
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/orders": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    state?: "open" | "cancelled" | "matched" | "unmatched";
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Order"][];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": components["schemas"]["SignedOrder"];
-                };
-            };
-            responses: {
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Order"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/orders/agent": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    "application/json": components["schemas"]["AgentOrder"];
-                };
-            };
-            responses: {
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Order"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/orders/{order_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    order_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/trades": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    scope?: "mine" | "community";
-                    limit?: number;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Trade"][];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/trades/{id}/receipt": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Receipt"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/account": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Account"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
+        /** @description Sign in; a wrong name and a wrong password are told apart by nobody. */
+        post: operations["session_create"];
+        /** @description Sign out. */
+        delete: operations["session_destroy"];
         options?: never;
         head?: never;
         patch?: never;
@@ -630,29 +387,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query: {
-                    from: string;
-                    to: string;
-                    participant?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Statement"];
-                    };
-                };
-            };
-        };
+        /** @description Show what the member owes and is owed for intervals that begin in a range. */
+        get: operations["statements_retrieve"];
         put?: never;
         post?: never;
         delete?: never;
@@ -661,32 +397,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/pipeline/status": {
+    "/api/v1/supply-agreements": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["PipelineStatus"];
-                    };
-                };
-            };
+        get?: never;
+        put?: never;
+        /** @description Store an agreement and send it to the chain. */
+        post: operations["supply_agreements_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /** @description List trades, newest first. */
+        get: operations["trades_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trades/{trade_id}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show each station; the other side's limit, readings and bill stay its own. */
+        get: operations["trades_receipt_retrieve"];
         put?: never;
         post?: never;
         delete?: never;
@@ -699,84 +452,204 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Problem: {
-            type: string;
-            title: string;
-            status: number;
-            detail: string;
-            code: string;
-            errors: {
-                field: string;
-                message: string;
-                code: string;
-            }[];
+        /** @description A member's money on the exchange; null amounts mean that the chain does not answer. */
+        Account: {
+            wallet_address: string;
+            balance_micro: number | null;
+            pending_withdrawal_micro: number | null;
+            mandate: components["schemas"]["Mandate"] | null;
         };
+        /** @description What a device made of a command. */
+        AcknowledgementRequest: {
+            command_id: number;
+            meter_id: string;
+            state: components["schemas"]["AcknowledgementStateEnum"];
+            /** @default  */
+            reason: string;
+        };
+        /**
+         * @description * `accepted` - accepted
+         *     * `refused` - refused
+         * @enum {string}
+         */
+        AcknowledgementStateEnum: "accepted" | "refused";
+        /** @description Where a stepped clock is to be moved. */
+        AdvanceRequest: {
+            /** Format: date-time */
+            to: string;
+        };
+        /** @description What my agent is to sign for me. */
+        AgentOrderRequest: {
+            side: components["schemas"]["TradingSide"];
+            /** Format: date-time */
+            interval_start: string;
+            energy_wh: number;
+            /** Format: int64 */
+            limit_micro_per_kwh: number;
+        };
+        /** @description Bids from the highest, offers from the lowest. */
+        Book: {
+            bids: components["schemas"]["Level"][];
+            offers: components["schemas"]["Level"][];
+        };
+        /** @description How far the chain is. */
+        Chain: {
+            block_number: number | null;
+            /** Format: date-time */
+            block_time: string | null;
+            commitments: number;
+            settled: number;
+            pending: number;
+            last_settled: components["schemas"]["LastSettled"] | null;
+        };
+        /** @description Community time. */
         Clock: {
             /** Format: date-time */
             now: string;
-            speed: number;
             /** Format: date-time */
             wall_now: string;
+            /** Format: double */
+            speed: number;
             interval_s: number;
             /** Format: date-time */
             interval_start: string;
             /** Format: date-time */
             interval_end: string;
         };
-        Tariff: {
-            time_zone: string;
-            import_micro_per_kwh: number;
-            feed_in_micro_per_kwh: number;
-            fee_micro_per_kwh: number;
-            bands: {
-                start: string;
-                end: string;
-                weekdays: number[];
-                price_micro_per_kwh: number;
-            }[];
+        /** @description A leased battery set-point. */
+        Command: {
+            id: number;
+            sequence: number;
+            interval_start: string;
+            interval_end: string;
+            /** Format: double */
+            power_kw: number;
+            /** Format: double */
+            grid_target_kw: number | null;
+            lease_expires_at: string;
         };
+        /** @description The command in force, if there is one. */
+        CommandEnvelope: {
+            command: components["schemas"]["Command"] | null;
+        };
+        /** @description Public facts of the community. */
         Community: {
             name: string;
+            scenario: string;
             time_zone: string;
             currency: string;
             interval_s: number;
-            scenario: string;
             gate_open_h: number;
             gate_close_intervals: number;
-            eip712: {
-                chainId: number;
-                verifyingContract: string;
-                name: string;
-                version: string;
-            };
+            agent_address: string;
+            retailer_address: string;
+            community_fund_address: string;
+            eip712: components["schemas"]["Eip712Domain"];
+            contracts: components["schemas"]["Contracts"];
             tariff: components["schemas"]["Tariff"];
-            contracts: {
-                token: string;
-                exchange: string;
-                registry: string;
-            };
-            demo_accounts: {
-                username: string;
-                /** @enum {string} */
-                role: "prosumer" | "operator" | "auditor";
-                name: string;
-                password: string;
-            }[];
+            demo_accounts: components["schemas"]["DemoAccount"][];
         };
-        Me: {
+        /** @description Where the money is. */
+        Contracts: {
+            token: string;
+            exchange: string;
+            registry: string;
+        };
+        /** @description A sign-in. */
+        CredentialsRequest: {
             username: string;
-            name: string;
-            /** @enum {string} */
-            role: "prosumer" | "operator" | "auditor";
-            participant: {
-                id: string;
-                pseudonym: string;
-                wallet_address: string;
-                agent_address: string;
-                site_id: string;
-                meter_id: string;
-            } | null;
+            password: string;
         };
+        /** @description Flows of the community now, kW; battery positive charges, grid positive imports. */
+        Current: {
+            /** Format: double */
+            load_kw: number;
+            /** Format: double */
+            pv_kw: number;
+            /** Format: double */
+            battery_kw: number;
+            /** Format: double */
+            grid_kw: number;
+            /** Format: double */
+            neighbours_kw: number;
+            price_micro_per_kwh: number | null;
+            retail_micro_per_kwh: number;
+            feed_in_micro_per_kwh: number;
+        };
+        /** @description A login of the demo community. */
+        DemoAccount: {
+            username: string;
+            password: string;
+            name: string;
+            role: string;
+        };
+        /** @description The domain that every signature is bound to. */
+        Eip712Domain: {
+            name: string;
+            version: string;
+            chainId: number;
+            verifyingContract: string;
+        };
+        /** @description Forecast errors by quantity. */
+        ForecastError: {
+            load: components["schemas"]["ModelError"];
+            pv: components["schemas"]["ModelError"];
+        };
+        /** @description One home now. */
+        Home: {
+            pseudonym: string;
+            /** Format: double */
+            load_kw: number;
+            /** Format: double */
+            pv_kw: number;
+            /** Format: double */
+            battery_kw: number;
+            /** Format: double */
+            grid_kw: number;
+            /** Format: double */
+            soc_kwh: number | null;
+            /** Format: double */
+            capacity_kwh: number | null;
+            online: boolean;
+        };
+        /** @description One delivery interval and its prices. */
+        Interval: {
+            /** Format: date-time */
+            start: string;
+            /** Format: date-time */
+            end: string;
+            state: components["schemas"]["IntervalStateEnum"];
+            /** Format: date-time */
+            gate_closure: string;
+            price_micro_per_kwh: number | null;
+            retail_micro_per_kwh: number;
+            feed_in_micro_per_kwh: number;
+            imbalance_micro_per_kwh: number;
+            fee_micro_per_kwh: number;
+            reference_micro_per_kwh: number | null;
+            traded_wh: number;
+            orders: number;
+        };
+        /**
+         * @description * `open` - Open
+         *     * `cleared` - Cleared
+         *     * `committed` - Committed
+         *     * `settled` - Settled
+         * @enum {string}
+         */
+        IntervalStateEnum: "open" | "cleared" | "committed" | "settled";
+        /** @description The newest settled interval. */
+        LastSettled: {
+            /** Format: date-time */
+            interval_start: string;
+            tx_hash: string;
+        };
+        /** @description Energy wanted or offered at one price. */
+        Level: {
+            price_micro_per_kwh: number;
+            energy_wh: number;
+        };
+        /** @description The community at this moment. */
         Live: {
             /** Format: date-time */
             now: string;
@@ -784,98 +657,97 @@ export interface components {
             interval_start: string;
             /** Format: date-time */
             interval_end: string;
-            current: {
-                load_kw: number;
-                pv_kw: number;
-                battery_kw: number;
-                grid_kw: number;
-                neighbours_kw: number;
-                price_micro_per_kwh: number | null;
-                retail_micro_per_kwh: number;
-                feed_in_micro_per_kwh: number;
-            };
-            homes: {
-                pseudonym: string;
-                load_kw: number;
-                pv_kw: number;
-                battery_kw: number;
-                soc_kwh: number | null;
-                capacity_kwh: number | null;
-                grid_kw: number;
-                online: boolean;
-            }[];
-            kpi: {
-                saved_micro_today: number;
-                self_sufficiency_today: number | null;
-                traded_wh_today: number;
-            };
-            chain: {
-                block_number: number | null;
-                /** Format: date-time */
-                block_time: string | null;
-                commitments: number;
-                settled: number;
-                pending: number;
-                last_settled: {
-                    /** Format: date-time */
-                    interval_start: string;
-                    tx_hash: string;
-                } | null;
-            };
+            current: components["schemas"]["Current"];
+            homes: components["schemas"]["Home"][];
+            kpi: components["schemas"]["Today"];
+            chain: components["schemas"]["Chain"];
         };
-        SeriesPoint: {
+        /** @description The standing mandate of the member's agent. */
+        Mandate: {
+            agent_address: string;
+            /** Format: int64 */
+            max_buy_micro_per_kwh: number;
+            /** Format: int64 */
+            min_sell_micro_per_kwh: number;
+            /** Format: int64 */
+            max_wh_per_day: number;
             /** Format: date-time */
-            start: string;
-            load_kwh: number | null;
-            pv_kwh: number | null;
-            battery_kwh: number | null;
-            import_kwh: number | null;
-            export_kwh: number | null;
-            load_forecast_kwh: number | null;
-            load_p10_kwh: number | null;
-            load_p90_kwh: number | null;
-            pv_forecast_kwh: number | null;
-            battery_plan_kwh: number | null;
-            price_micro_per_kwh: number | null;
-            retail_micro_per_kwh: number | null;
-            feed_in_micro_per_kwh: number | null;
-            traded_wh: number | null;
-            soc_kwh: number | null;
-            soc_plan_kwh: number | null;
+            valid_until: string;
         };
-        Interval: {
-            /** Format: date-time */
-            start: string;
-            /** Format: date-time */
-            end: string;
-            /** @enum {string} */
-            state: "open" | "cleared" | "committed" | "settled";
-            /** Format: date-time */
-            gate_closure: string;
-            price_micro_per_kwh: number | null;
-            traded_wh: number;
-            orders: number;
-            reference_micro_per_kwh: number | null;
-            retail_micro_per_kwh: number;
-            feed_in_micro_per_kwh: number;
-            fee_micro_per_kwh: number;
-            imbalance_micro_per_kwh: number;
+        /** @description The EIP-712 message ``Mandate``. */
+        MandateMessage: {
+            owner: string;
+            agent: string;
+            /** Format: int64 */
+            maxBuyPrice: number;
+            /** Format: int64 */
+            minSellPrice: number;
+            /** Format: int64 */
+            maxWhPerDay: number;
+            /** Format: int64 */
+            validUntil: number;
+            /** Format: int64 */
+            nonce: number;
         };
-        BookLevel: {
-            price_micro_per_kwh: number;
-            energy_wh: number;
+        /** @description The EIP-712 message ``Mandate``. */
+        MandateMessageRequest: {
+            owner: string;
+            agent: string;
+            /** Format: int64 */
+            maxBuyPrice: number;
+            /** Format: int64 */
+            minSellPrice: number;
+            /** Format: int64 */
+            maxWhPerDay: number;
+            /** Format: int64 */
+            validUntil: number;
+            /** Format: int64 */
+            nonce: number;
         };
+        /** @description Who is signed in. */
+        Me: {
+            username: string;
+            name: string;
+            role: components["schemas"]["RoleEnum"];
+            participant: components["schemas"]["Participant"] | null;
+        };
+        /** @description What membership was worth to one member. */
+        MemberReport: {
+            pseudonym: string;
+            cost_micro: number;
+            cost_without_micro: number;
+            saved_micro: number;
+        };
+        /** @description Mean absolute error one interval ahead, per site, kWh. */
+        ModelError: {
+            /** Format: double */
+            lightgbm_mae_kwh: number | null;
+            /** Format: double */
+            seasonal_naive_mae_kwh: number | null;
+        };
+        /**
+         * @description * `order` - order
+         *     * `match` - match
+         *     * `commitment` - commitment
+         *     * `reading` - reading
+         *     * `settlement` - settlement
+         *     * `bill` - bill
+         * @enum {string}
+         */
+        NameEnum: "order" | "match" | "commitment" | "reading" | "settlement" | "bill";
+        /** @description An order and how far it has come. */
         Order: {
+            /** Format: uuid */
             id: string;
             participant: string;
-            /** @enum {string} */
-            side: "buy" | "sell";
+            side: components["schemas"]["TradingSide"];
             /** Format: date-time */
             interval_start: string;
+            /** Format: date-time */
+            gate_closure: string;
             energy_wh: number;
             limit_micro_per_kwh: number;
-            /** @enum {string} */
-            state: "open" | "cancelled" | "matched" | "unmatched";
+            state: components["schemas"]["OrderStateEnum"];
             matched_wh: number;
             signer: string;
             digest: string;
@@ -883,31 +755,358 @@ export interface components {
             placed_at: string;
             by_agent: boolean;
         };
-        SignedOrder: {
-            owner: string;
+        /**
+         * @description * `open` - Open
+         *     * `cancelled` - Cancelled
+         *     * `matched` - Matched
+         *     * `unmatched` - Unmatched
+         * @enum {string}
+         */
+        OrderStateEnum: "open" | "cancelled" | "matched" | "unmatched";
+        /** @description What a member is known by. */
+        Participant: {
+            id: number;
+            pseudonym: string;
+            wallet_address: string;
+            agent_address: string;
+            site_id: number;
             meter_id: string;
-            /** @enum {string} */
-            side: "buy" | "sell";
+            /** Format: double */
+            battery_capacity_kwh: number | null;
+        };
+        /** @description A stage that is due, and what it waits for (empty: it runs). */
+        Pending: {
+            stage: string;
+            /** Format: date-time */
+            interval_start: string;
+            waits_for: string;
+        };
+        /** @description What the pipeline has done and has still to do. */
+        PipelineStatus: {
+            /** Format: date-time */
+            now: string;
+            /** @description members are on chain and the clock runs or can be advanced */
+            ready: boolean;
+            pending: components["schemas"]["Pending"][];
+            committed: number;
+            settled: number;
+        };
+        /** @description The next decision of one's battery. */
+        Plan: {
+            /** Format: date-time */
+            as_of: string | null;
+            method: string;
+            reason: string;
+            explanation: string;
+        };
+        /** @description One interval: measured, expected and planned energy, and prices; null where unknown. */
+        Point: {
+            /** Format: date-time */
+            start: string;
+            price_micro_per_kwh: number | null;
+            reference_micro_per_kwh: number | null;
+            retail_micro_per_kwh: number;
+            feed_in_micro_per_kwh: number;
+            traded_wh: number | null;
+            /** Format: double */
+            load_kwh: number | null;
+            /** Format: double */
+            pv_kwh: number | null;
+            /** Format: double */
+            battery_kwh: number | null;
+            /** Format: double */
+            import_kwh: number | null;
+            /** Format: double */
+            export_kwh: number | null;
+            /** Format: double */
+            soc_kwh: number | null;
+            /** Format: double */
+            load_p10_kwh: number | null;
+            /** Format: double */
+            load_forecast_kwh: number | null;
+            /** Format: double */
+            load_p90_kwh: number | null;
+            /** Format: double */
+            pv_p10_kwh: number | null;
+            /** Format: double */
+            pv_forecast_kwh: number | null;
+            /** Format: double */
+            pv_p90_kwh: number | null;
+            /** Format: double */
+            battery_plan_kwh: number | null;
+            /** Format: double */
+            soc_plan_kwh: number | null;
+        };
+        /** @description A signed reading: energy through one meter in one delivery interval. */
+        Reading: {
+            meter_id: string;
             /** Format: date-time */
             interval_start: string;
             interval_s: number;
+            /** Format: int64 */
+            import_wh: number;
+            /** Format: int64 */
+            export_wh: number;
+            /** Format: int64 */
+            soc_wh?: number | null;
+            signature: string;
+        };
+        /** @description A signed reading: energy through one meter in one delivery interval. */
+        ReadingRequest: {
+            meter_id: string;
+            /** Format: date-time */
+            interval_start: string;
+            interval_s: number;
+            /** Format: int64 */
+            import_wh: number;
+            /** Format: int64 */
+            export_wh: number;
+            /** Format: int64 */
+            soc_wh?: number | null;
+            signature: string;
+        };
+        /** @description A trade from order to bill. */
+        Receipt: {
+            trade: components["schemas"]["Trade"];
+            steps: components["schemas"]["Step"][];
+        };
+        /** @description The report of a period. */
+        Report: {
+            scenario: string;
+            currency: string;
+            /** Format: date-time */
+            to: string;
+            members: components["schemas"]["MemberReport"][];
+            cost_micro: number;
+            cost_without_micro: number;
+            saved_micro: number;
+            /** Format: double */
+            load_kwh: number;
+            /** Format: double */
+            self_sufficiency: number | null;
+            /** Format: double */
+            peak_import_kw: number;
+            /** Format: double */
+            peak_import_without_kw: number;
+            /** Format: double */
+            traded_kwh: number;
+            trades: number;
+            gas_per_trade: number | null;
+            forecast_error: components["schemas"]["ForecastError"];
+            intervals: number;
+            settled_intervals: number;
+            unsettled_intervals: number;
+            conserved: boolean;
+            /** Format: date-time */
+            from: string;
+        };
+        /**
+         * @description * `prosumer` - prosumer
+         *     * `operator` - operator
+         *     * `auditor` - auditor
+         * @enum {string}
+         */
+        RoleEnum: "prosumer" | "operator" | "auditor";
+        /** @description A series by interval. */
+        Series: {
+            points: components["schemas"]["Point"][];
+        };
+        /** @description A mandate and its owner's signature. */
+        SignedMandate: {
+            message: components["schemas"]["MandateMessage"];
+            signature: string;
+        };
+        /** @description A mandate and its owner's signature. */
+        SignedMandateRequest: {
+            message: components["schemas"]["MandateMessageRequest"];
+            signature: string;
+        };
+        /** @description A whole order and its EIP-712 signature. */
+        SignedOrderRequest: {
+            side: components["schemas"]["TradingSide"];
+            /** Format: date-time */
+            interval_start: string;
             energy_wh: number;
+            /** Format: int64 */
             limit_micro_per_kwh: number;
+            owner: string;
+            meter_id: string;
+            interval_s: number;
+            /** Format: int64 */
             fee_cap_micro_per_kwh: number;
+            /** Format: int64 */
             imbalance_cap_micro_per_kwh: number;
+            /** Format: int64 */
             nonce: number;
             /** Format: date-time */
             expiry: string;
             signature: string;
         };
-        AgentOrder: {
-            /** @enum {string} */
-            side: "buy" | "sell";
+        /** @description A supply agreement and its owner's signature. */
+        SignedSupply: {
+            message: components["schemas"]["SupplyMessage"];
+            signature: string;
+        };
+        /** @description A supply agreement and its owner's signature. */
+        SignedSupplyRequest: {
+            message: components["schemas"]["SupplyMessageRequest"];
+            signature: string;
+        };
+        /** @description A member's lines and their sums. */
+        Statement: {
+            participant: string;
+            lines: components["schemas"]["StatementLine"][];
+            totals: components["schemas"]["Totals"];
+        };
+        /** @description One interval's bill; ``net_micro`` is positive when the member pays. */
+        StatementLine: {
             /** Format: date-time */
             interval_start: string;
-            energy_wh: number;
-            limit_micro_per_kwh: number;
+            /** Format: int64 */
+            imported_wh: number;
+            /** Format: int64 */
+            exported_wh: number;
+            /** Format: int64 */
+            bought_wh: number;
+            /** Format: int64 */
+            sold_wh: number;
+            /** Format: int64 */
+            delivered_wh: number;
+            /** Format: int64 */
+            retail_import_wh: number;
+            /** Format: int64 */
+            feed_in_wh: number;
+            /** Format: int64 */
+            purchase_micro: number;
+            /** Format: int64 */
+            sale_micro: number;
+            /** Format: int64 */
+            shortfall_micro: number;
+            /** Format: int64 */
+            fee_micro: number;
+            /** Format: int64 */
+            retail_micro: number;
+            /** Format: int64 */
+            feed_in_micro: number;
+            /**
+             * Format: int64
+             * @description positive: the member pays
+             */
+            net_micro: number;
+            /** @description no reading came before the deadline: the published fallback applies */
+            estimated: boolean;
+            tx_hash: string | null;
         };
+        /** @description What a device does now; positive power flows into the site or the battery. */
+        StatusRequest: {
+            meter_id: string;
+            /** Format: date-time */
+            at: string;
+            /** Format: double */
+            power_kw: number;
+            /** Format: double */
+            soc_kwh?: number | null;
+        };
+        /** @description One station of a trade. */
+        Step: {
+            name: components["schemas"]["NameEnum"];
+            /** Format: date-time */
+            at: string | null;
+            state: components["schemas"]["StepStateEnum"];
+            hash: string | null;
+            detail: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * @description * `done` - done
+         *     * `pending` - pending
+         *     * `failed` - failed
+         * @enum {string}
+         */
+        StepStateEnum: "done" | "pending" | "failed";
+        /** @description The EIP-712 message ``SupplyAgreement``. */
+        SupplyMessage: {
+            owner: string;
+            meterId: string;
+            /** Format: int64 */
+            maxImportPrice: number;
+            /** Format: int64 */
+            minFeedInPrice: number;
+            /** Format: int64 */
+            validUntil: number;
+            /** Format: int64 */
+            nonce: number;
+        };
+        /** @description The EIP-712 message ``SupplyAgreement``. */
+        SupplyMessageRequest: {
+            owner: string;
+            meterId: string;
+            /** Format: int64 */
+            maxImportPrice: number;
+            /** Format: int64 */
+            minFeedInPrice: number;
+            /** Format: int64 */
+            validUntil: number;
+            /** Format: int64 */
+            nonce: number;
+        };
+        /** @description What the retailer charges and pays, and the community's fee. */
+        Tariff: {
+            import_micro_per_kwh: number;
+            feed_in_micro_per_kwh: number;
+            fee_micro_per_kwh: number;
+            bands: components["schemas"]["TariffBand"][];
+        };
+        /** @description A time-of-use price. */
+        TariffBand: {
+            from: string;
+            to: string;
+            weekdays: number[];
+            price_micro_per_kwh: number;
+        };
+        /** @description Since local midnight, over what the chain has settled. */
+        Today: {
+            saved_micro_today: number;
+            /** Format: double */
+            self_sufficiency_today: number | null;
+            traded_wh_today: number;
+        };
+        /** @description Sums over the lines. */
+        Totals: {
+            /** Format: int64 */
+            imported_wh: number;
+            /** Format: int64 */
+            exported_wh: number;
+            /** Format: int64 */
+            bought_wh: number;
+            /** Format: int64 */
+            sold_wh: number;
+            /** Format: int64 */
+            delivered_wh: number;
+            /** Format: int64 */
+            retail_import_wh: number;
+            /** Format: int64 */
+            feed_in_wh: number;
+            /** Format: int64 */
+            purchase_micro: number;
+            /** Format: int64 */
+            sale_micro: number;
+            /** Format: int64 */
+            shortfall_micro: number;
+            /** Format: int64 */
+            fee_micro: number;
+            /** Format: int64 */
+            retail_micro: number;
+            /** Format: int64 */
+            feed_in_micro: number;
+            /**
+             * Format: int64
+             * @description positive: the member pays
+             */
+            net_micro: number;
+        };
+        /** @description A trade between two pseudonyms. */
         Trade: {
             id: number;
             /** Format: date-time */
@@ -916,76 +1115,22 @@ export interface components {
             price_micro_per_kwh: number;
             buyer: string;
             seller: string;
-            /** @enum {string} */
-            state: "matched" | "committed" | "settled";
+            state: components["schemas"]["TradeStateEnum"];
+            mine: boolean;
         };
-        ReceiptStep: {
-            /** @enum {string} */
-            name: "order" | "match" | "commitment" | "reading" | "settlement" | "bill";
-            /** Format: date-time */
-            at: string | null;
-            state: string;
-            hash: string | null;
-            detail: {
-                [key: string]: unknown;
-            };
-        };
-        Receipt: {
-            trade: components["schemas"]["Trade"];
-            steps: components["schemas"]["ReceiptStep"][];
-        };
-        Account: {
-            balance_micro: number;
-            wallet_address: string;
-            pending_withdrawal_micro: number;
-            mandate: {
-                agent: string;
-                max_buy_micro_per_kwh: number;
-                min_sell_micro_per_kwh: number;
-                max_wh_per_day: number;
-                /** Format: date-time */
-                valid_until: string;
-            } | null;
-        };
-        StatementLine: {
-            /** Format: date-time */
-            interval_start: string;
-            imported_wh: number;
-            exported_wh: number;
-            bought_wh: number;
-            sold_wh: number;
-            delivered_wh: number;
-            retail_import_wh: number;
-            feed_in_wh: number;
-            purchase_micro: number;
-            sale_micro: number;
-            shortfall_micro: number;
-            fee_micro: number;
-            retail_micro: number;
-            feed_in_micro: number;
-            net_micro: number;
-            estimated: boolean;
-            tx_hash: string | null;
-        };
-        Statement: {
-            participant: string;
-            lines: components["schemas"]["StatementLine"][];
-            totals: {
-                [key: string]: number;
-            };
-        };
-        PipelineStatus: {
-            /** Format: date-time */
-            now: string;
-            pending: {
-                stage: string;
-                /** Format: date-time */
-                interval_start: string;
-                waits_for: string;
-            }[];
-            settled: number;
-            committed: number;
-        };
+        /**
+         * @description * `matched` - matched
+         *     * `committed` - committed
+         *     * `settled` - settled
+         * @enum {string}
+         */
+        TradeStateEnum: "matched" | "committed" | "settled";
+        /**
+         * @description * `buy` - Buy
+         *     * `sell` - Sell
+         * @enum {string}
+         */
+        TradingSide: "buy" | "sell";
     };
     responses: never;
     parameters: never;
@@ -994,4 +1139,600 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    account_retrieve: {
+        parameters: {
+            query?: {
+                /** @description a pseudonym; staff only */
+                participant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+        };
+    };
+    clock_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clock"];
+                };
+            };
+        };
+    };
+    clock_advance_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdvanceRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clock"];
+                };
+            };
+        };
+    };
+    community_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Community"];
+                };
+            };
+        };
+    };
+    csrf_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    devices_acks_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgementRequest"];
+            };
+        };
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    devices_commands_retrieve: {
+        parameters: {
+            query: {
+                meter_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandEnvelope"];
+                };
+            };
+        };
+    };
+    devices_status_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StatusRequest"];
+            };
+        };
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    intervals_list: {
+        parameters: {
+            query: {
+                from: string;
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Interval"][];
+                };
+            };
+        };
+    };
+    intervals_book_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                start: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Book"];
+                };
+            };
+        };
+    };
+    kpi_report_retrieve: {
+        parameters: {
+            query: {
+                from: string;
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+        };
+    };
+    live_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Live"];
+                };
+            };
+        };
+    };
+    mandates_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignedMandateRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedMandate"];
+                };
+            };
+        };
+    };
+    me_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+        };
+    };
+    orders_list: {
+        parameters: {
+            query?: {
+                limit?: number;
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"][];
+                };
+            };
+        };
+    };
+    orders_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignedOrderRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+        };
+    };
+    orders_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                order_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    orders_agent_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentOrderRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+        };
+    };
+    pipeline_status_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineStatus"];
+                };
+            };
+        };
+    };
+    plan_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    readings_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadingRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reading"];
+                };
+            };
+        };
+    };
+    series_retrieve: {
+        parameters: {
+            query: {
+                from: string;
+                scope?: "community" | "mine";
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Series"];
+                };
+            };
+        };
+    };
+    session_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialsRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+        };
+    };
+    session_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    statements_retrieve: {
+        parameters: {
+            query: {
+                from: string;
+                /** @description a pseudonym; staff only */
+                participant?: string;
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statement"];
+                };
+            };
+        };
+    };
+    supply_agreements_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignedSupplyRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedSupply"];
+                };
+            };
+        };
+    };
+    trades_list: {
+        parameters: {
+            query?: {
+                limit?: number;
+                scope?: "community" | "mine";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trade"][];
+                };
+            };
+        };
+    };
+    trades_receipt_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                trade_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+        };
+    };
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { formats } from "@/lib/format";
+import { formats } from "./format";
 
 import { period } from "./periods";
 

@@ -1,5 +1,5 @@
 /** Spans of whole local days, as members think of bills. */
-import type { Formats } from "@/lib/format";
+import type { Formats } from "./format";
 
 const HOUR_MS = 3_600_000;
 

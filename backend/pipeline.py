@@ -28,6 +28,7 @@ from backend.planning import services as planning_services
 from backend.planning.models import ScheduleRun
 from backend.registry import queries as registry
 from backend.registry import services as registry_services
+from backend.registry.locks import sole
 from backend.registry.models import Community, Meter
 from backend.registry.tasks import announce
 from backend.settlement import queries as settlement
@@ -107,13 +108,16 @@ def claim(stage: str, key: str) -> str:
 def plan(as_of_iso: str, _now_iso: str) -> None:
     """Forecast, schedule, price and place the agents' orders as of one interval's start."""
     as_of = datetime.fromisoformat(as_of_iso)
-    if planning_services.training_due(as_of):
-        planning_services.train_models(as_of)
-    planning_services.run_forecasts(as_of)
-    schedule_batteries(as_of)
-    positions = net_positions(as_of)
-    agents.set_prices(positions, as_of=as_of)
-    agents.run_agents(positions, as_of=as_of)
+    with sole("plan") as mine:
+        if not mine or AgentRound.objects.filter(as_of=as_of).exists():
+            return
+        if planning_services.training_due(as_of):
+            planning_services.train_models(as_of)
+        planning_services.run_forecasts(as_of)
+        schedule_batteries(as_of)
+        positions = net_positions(as_of)
+        agents.set_prices(positions, as_of=as_of)
+        agents.run_agents(positions, as_of=as_of)
     announce("planned", as_of=as_of_iso)
     cache.delete(claim("plan", as_of_iso))
 

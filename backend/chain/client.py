@@ -116,16 +116,16 @@ class Chain:
         return self._web3.eth.chain_id
 
     def require_contracts(self) -> None:
-        """Refuse to go on when this is not the chain, or the contracts are not on it.
+        """Refuse to go on when this is not the chain, or the exchange is not on it.
 
         Raises:
-            ContractsMissingError: another chain id, or no code at an address.
+            ContractsMissingError: another chain id, or no code at the exchange's address.
         """
-        if self._chain_id is not None and self.chain_id() != self._chain_id:
-            raise ContractsMissingError(f"the node is on chain {self.chain_id()}, not {self._chain_id}")
-        for role, address in self._addresses.items():
-            if not self.has_code(address):
-                raise ContractsMissingError(f"no {role} contract at {address} on chain {self._chain_id}")
+        found = self.chain_id()
+        if self._chain_id not in (None, found):
+            raise ContractsMissingError(f"the node is on chain {found}, not {self._chain_id}")
+        if not self.has_code(self._addresses["exchange"]):
+            raise ContractsMissingError(f"no exchange at {self._addresses['exchange']} on chain {found}")
 
     def has_code(self, address: str) -> bool:
         """Whether a contract lies at ``address``."""

@@ -17,9 +17,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("HTTPS") == "1"
 DATABASES = {
     "default": dj_database_url.parse(
         os.environ.get("DATABASE_URL", "postgresql://commonwatt@127.0.0.1:5432/commonwatt"),
-        conn_max_age=60,
-        conn_health_checks=True,
+        conn_max_age=0,
     )
+    | {"OPTIONS": {"pool": {"min_size": 1, "max_size": 12, "timeout": 30}}}
 }
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHAIN_RPC_URL = os.environ.get("CHAIN_RPC_URL", "http://127.0.0.1:8545")

@@ -6,16 +6,16 @@ row whose block the chain has lost is sent again.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
 
 from backend.chain.client import Chain, Envelope, Fees, Receipt, SignedTransaction
 from backend.chain.errors import NonceTakenError, RevertedError, UnderpricedError
 from backend.registry import signing
+from backend.registry.locks import sole
 from backend.settlement.models import OutboxTransaction
 from backend.settlement.services import confirmation
 
@@ -23,7 +23,6 @@ State = OutboxTransaction.State
 MAX_IN_FLIGHT = 16
 MAX_BUMPS = 8
 PASSING_REFUSALS = frozenset({"DeliveryNotEnded", "ReadingAwaited", "RetailerUnderfunded", "EnforcedPause"})
-_SENDER_LOCK = 0x636F6D77
 UNSENT: dict[str, Any] = {
     "sender": "",
     "nonce": None,
@@ -63,7 +62,7 @@ def pump(chain: Chain, *, operator_key: str) -> list[OutboxTransaction]:
         ChainUnavailableError: the node does not answer; call again later.
         ContractsMissingError: the node has another chain, or one that was started afresh.
     """
-    with _sole_sender() as alone:
+    with sole("outbox") as alone:
         return _Sender(chain, operator_key).run() if alone else []
 
 
@@ -206,17 +205,3 @@ def _note(row: OutboxTransaction, refusal: RevertedError) -> None:
     if row.error != str(refusal):
         row.error = str(refusal)
         row.save(update_fields=["error"])
-
-
-@contextmanager
-def _sole_sender() -> Iterator[bool]:
-    """Whether this process may send now; a Postgres advisory lock, which dies with its session."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_SENDER_LOCK])
-        held = bool(cursor.fetchone()[0])
-    try:
-        yield held
-    finally:
-        if held:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_SENDER_LOCK])

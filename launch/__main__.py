@@ -107,7 +107,9 @@ async def _day(arguments: argparse.Namespace) -> int:
     folder = (_state_folder() or ROOT / ".commonwatt") / "day"
     with _instance(folder, fresh=True, extra={"SPEED": "0"}) as instance:
         async with instance.supervisor:
-            await instance.start_platform({"scenario": scenario.given, "date": arguments.date, "speed": "0"})
+            placeholders = {"scenario": scenario.given, "date": arguments.date, "speed": "0"}
+            await instance.start_platform(placeholders)
+            await instance.start_devices(placeholders)
             say(f"the day begins (logs in {instance.layout.state.logs})")
             command = (sys.executable, *DAY.command[1:], "--date", arguments.date, *arguments.rest)
             return await instance.supervisor.once(Process(name=DAY.name, argv=command), shown=True)

@@ -109,4 +109,4 @@ DEVICES = Definition(name="devices", kind=Kind.DAEMON, command=_python("-m demo 
 TABLE = (*SERVICES, PREPARE, TIMEKEEPER, BOOTSTRAP, WEB, *WORKERS, ONBOARD, DEVICES)
 
 DAY = Definition(name="day", kind=Kind.STEP, command=_python("-m demo day"))
-"""Conducts one day with a stepped clock; takes the devices' place."""
+"""Conducts one day with a stepped clock, beside all the others."""

@@ -91,7 +91,7 @@ class Supervisor:
 
         Args:
             process: the step.
-            shown: its standard output goes to ours; it may fail, and the caller judges its exit status.
+            shown: its output goes to ours; it may fail, and the caller judges its exit status.
 
         Raises:
             StartError: a step that is not shown failed.
@@ -126,7 +126,7 @@ class Supervisor:
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=None if shown else stream,
-                stderr=stream,
+                stderr=None if shown else stream,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
             )
 

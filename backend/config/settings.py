@@ -16,11 +16,12 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("HTTPS") == "1"
 
 DATABASES = {
     "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL", "postgresql://commonwatt@127.0.0.1:5432/commonwatt"),
-        conn_max_age=0,
+        os.environ.get("DATABASE_URL", "postgresql://commonwatt@127.0.0.1:5432/commonwatt"), conn_max_age=60
     )
-    | {"OPTIONS": {"pool": {"min_size": 1, "max_size": 12, "timeout": 30}}}
 }
+if os.environ.get("DATABASE_POOL"):  # set by the ASGI process, whose many threads share connections
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": int(os.environ["DATABASE_POOL"])}}
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHAIN_RPC_URL = os.environ.get("CHAIN_RPC_URL", "http://127.0.0.1:8545")
 AGENT_KEY = os.environ.get("AGENT_KEY", "")  # signs members' orders inside their mandates

@@ -10,14 +10,12 @@ PUBLIC = 0o644
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = PUBLIC) -> None:
-    """Replace ``path`` by ``content`` in one step, so that a crash leaves the old file or the new one."""
+    """Replace ``path`` in one step: a process killed meanwhile leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
     draft.chmod(mode)
     draft.replace(path)
 

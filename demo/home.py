@@ -189,10 +189,10 @@ class Home:
 
 
 def _metered(interval: datetime, state: HomeState) -> MeteredInterval:
-    """Registers in whole Wh; the grid meter takes the rounding, so that the balance is exact."""
+    """Registers in whole Wh; the larger of the grid's takes the rounding, so that the balance is exact."""
     rounded = {name: wh_from_kwh_nearest(getattr(state.registers, name)) for name in Registers.__slots__}
     net = rounded["load"] - rounded["pv"] + rounded["charged"] - rounded["discharged"]
-    imported = max(rounded["imported"], net, 0)
+    imported = rounded["exported"] + net if net >= 0 else rounded["imported"]
     return MeteredInterval(
         start=interval,
         load_wh=rounded["load"],

@@ -14,7 +14,11 @@ def prepared(tmp_path_factory):
     """A state folder of the two-home scenario; read only."""
     state = tmp_path_factory.mktemp("minimal")
     prepare(
-        SCENARIOS / "minimal.yaml", state, day=date(2026, 6, 15), speed=0.0, wall_now=datetime(2026, 6, 1, tzinfo=UTC)
+        SCENARIOS / "minimal.yaml",
+        state,
+        day=date(2026, 6, 15),
+        speed=0.0,
+        wall_now=datetime(2026, 6, 1, tzinfo=UTC),
     )
     return state
 

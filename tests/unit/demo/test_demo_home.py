@@ -20,7 +20,8 @@ commands = st.one_of(
     st.none(),
     st.builds(
         lambda sequence, start_min, length_min, power, target: Command(
-            sequence, sequence, START + timedelta(minutes=start_min), START + timedelta(minutes=start_min + length_min),
+            sequence, sequence,
+            START + timedelta(minutes=start_min), START + timedelta(minutes=start_min + length_min),
             power, target,
         ),
         st.integers(0, 9), st.integers(-60, 200), st.integers(1, 120), st.floats(-9, 9),
@@ -57,9 +58,7 @@ def test_the_meters_balance_to_the_wh(energies, soc, command, cuts, battery):
         metered += more
     assert [m.start for m in metered] == [START + at * STEP for at in range(4)]
     for at, m in enumerate(metered):
-        assert m.load_wh == (
-            m.grid_import_wh - m.grid_export_wh + m.pv_wh + m.discharge_wh - m.charge_wh
-        )
+        assert m.load_wh == (m.grid_import_wh - m.grid_export_wh + m.pv_wh + m.discharge_wh - m.charge_wh)
         assert min(m.grid_import_wh, m.grid_export_wh, m.pv_wh, m.charge_wh, m.discharge_wh, m.soc_wh) >= 0
         assert m.load_wh == pytest.approx(energies[at % len(energies)][0] * 1_000, abs=0.6)
         assert m.pv_wh == pytest.approx(energies[at % len(energies)][1] * 1_000, abs=0.6)

@@ -76,7 +76,9 @@ def test_a_spring_day_of_23_hours_skips_one_row(fontana, building_1):
     day = LocalDay.of(date(2026, 3, 8), LOS_ANGELES, HOUR)
     assert day.count == 23
     loads = [fontana["rosa"].energy(start).load_kwh for start in starts(day)]
-    labels = [f"2017-03-{'09' if hour == 23 else '08'}T{(hour + 1) % 24:02d}:00" for hour in range(24) if hour != 2]
+    labels = [
+        f"2017-03-{'09' if hour == 23 else '08'}T{(hour + 1) % 24:02d}:00" for hour in range(24) if hour != 2
+    ]
     assert loads == pytest.approx([building_1[label][0] for label in labels])
 
 
@@ -130,4 +132,4 @@ def test_every_interval_of_every_year_has_its_row(fontana, year):
 
 def test_naive_time_is_refused(fontana):
     with pytest.raises(ValueError, match="time zone"):
-        fontana["rosa"].energy(datetime(2026, 6, 15))
+        fontana["rosa"].energy(datetime(2026, 6, 15))  # noqa: DTZ001

@@ -30,18 +30,46 @@ def test_our_scenarios_are_valid(name, members):
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
-        ("capacity_kwh: 6.4", "capacity_kwh: -1", "members.0.battery.capacity_kwh: Input should be greater than 0"),
-        ("capacity_kwh: 6.4", "capacity_kwh: .nan", "members.0.battery.capacity_kwh: Input should be a finite number"),
-        ("capacity_kwh: 6.4", "capacity_kwh: big", "members.0.battery.capacity_kwh: Input should be a valid number"),
+        (
+            "capacity_kwh: 6.4",
+            "capacity_kwh: -1",
+            "members.0.battery.capacity_kwh: Input should be greater than 0",
+        ),
+        (
+            "capacity_kwh: 6.4",
+            "capacity_kwh: .nan",
+            "members.0.battery.capacity_kwh: Input should be a finite number",
+        ),
+        (
+            "capacity_kwh: 6.4",
+            "capacity_kwh: big",
+            "members.0.battery.capacity_kwh: Input should be a valid number",
+        ),
         ("capacity_kwh: 6.4", "capacity: 6.4", "members.0.battery.capacity_kwh: Field required"),
-        ("capacity_kwh: 6.4", "size: 1, capacity_kwh: 6.4", "members.0.battery.size: Extra inputs are not permitted"),
-        ("capacity_kwh: 6.4", "capacity_kwh: 6.4, soc_min_kwh: 7", "members.0.battery.soc_min_kwh: must be below"),
+        (
+            "capacity_kwh: 6.4",
+            "size: 1, capacity_kwh: 6.4",
+            "members.0.battery.size: Extra inputs are not permitted",
+        ),
+        (
+            "capacity_kwh: 6.4",
+            "capacity_kwh: 6.4, soc_min_kwh: 7",
+            "members.0.battery.soc_min_kwh: must be below",
+        ),
         ("username: ben", "username: ada", 'members.1.username: "ada" is already the username of members.0'),
         ("username: ben", "username: operator", 'members.1.username: "operator" is reserved'),
         ("username: ben", "username: Ben Sato", "members.1.username: String should match pattern"),
-        ("username: ben", "username: ben\n    transport: carrier pigeon", "members.1.transport: Input should be"),
+        (
+            "username: ben",
+            "username: ben\n    transport: carrier pigeon",
+            "members.1.transport: Input should be",
+        ),
         ("time_zone: America/Los_Angeles", "time_zone: Mars/Base", "time_zone: is not a time zone such as"),
-        ("time_zone: America/Los_Angeles", "time_zone: Asia/Kolkata", "interval_minutes: must divide the distance"),
+        (
+            "time_zone: America/Los_Angeles",
+            "time_zone: Asia/Kolkata",
+            "interval_minutes: must divide the distance",
+        ),
         ("interval_minutes: 60", "interval_minutes: 7", "interval_minutes: Input should be 5, 15, 30 or 60"),
         ("currency: USD", "currency: dollars", "currency: String should match pattern"),
         ("feed_in_per_kwh: 0.08", "feed_in_per_kwh: 0.9", "tariff.feed_in_per_kwh: must lie between 0 and"),
@@ -56,7 +84,11 @@ def test_our_scenarios_are_valid(name, members):
             "tariff.bands.0.to: must be later than from",
         ),
         ("column: upstairs_kwh", "column: cellar_kwh", "members.0.load.column: "),
-        ("load: {series: week, column: corner", "load: {series: year, column: corner", 'members.1.load.series: "year"'),
+        (
+            "load: {series: week, column: corner",
+            "load: {series: year, column: corner",
+            'members.1.load.series: "year"',
+        ),
         ("file: minimal.csv", "file: maximal.csv", "series.week.file: there is no file "),
     ],
 )

@@ -1,11 +1,12 @@
 """Three members, one delivery interval, real Postgres and Anvil; time is what a test says it is."""
 
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from django.db import connection as database
 from eth_account import Account
 from eth_utils.crypto import keccak
 
@@ -41,18 +42,34 @@ class Node:
 
     def __init__(self, url):
         self.url = url
+        self._client = httpx.Client()
 
     def rpc(self, method, *params):
-        answer = httpx.post(
+        answer = self._client.post(
             self.url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         ).json()
         assert "error" not in answer, answer
         return answer["result"]
 
     def time(self):
-        return datetime.fromtimestamp(
-            int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16), UTC
-        )
+        head = self.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC's own argument
+        return datetime.fromtimestamp(int(head["timestamp"], 16), UTC)
+
+    @contextmanager
+    def mining(self):
+        """Somebody mines by their own clock, as the timekeeper does."""
+        done = threading.Event()
+
+        def mine():
+            with httpx.Client() as client:
+                while not done.wait(0.05):
+                    client.post(self.url, json={"jsonrpc": "2.0", "id": 1, "method": "evm_mine"})
+
+        miner = threading.Thread(target=mine)
+        miner.start()
+        yield
+        done.set()
+        miner.join()
 
     def mine(self, at):
         self.rpc("evm_setNextBlockTimestamp", max(int(at.timestamp()), int(self.time().timestamp()) + 1))
@@ -120,7 +137,7 @@ class World:
             self.node.mine(at)
         raise AssertionError("the outbox does not come to rest")
 
-    def order(self, name, side, wh, limit, *, by="", nonce=1):
+    def order(self, name, side, wh, limit, *, by=""):
         unsigned = {
             "owner": address_of(name),
             "meter_id": meter_id(name),
@@ -131,7 +148,7 @@ class World:
             "limit_micro_per_kwh": limit,
             "fee_cap_micro_per_kwh": FEE,
             "imbalance_cap_micro_per_kwh": 500_000,
-            "nonce": nonce,
+            "nonce": 1,
             "expiry": self.end,
         }
         message = market.SignedOrder(**unsigned, signature="").message()
@@ -273,10 +290,10 @@ def deployment(node):
     """The contracts, with everybody's deposit, once."""
     deployer = connection.secret_key("DEPLOYER_KEY")
     node.mine(datetime(2026, 6, 1, 12, 30, tzinfo=UTC))
-    node.rpc("evm_setAutomine", True)
-    made = chain_deployment.deploy(
-        node.url, connection.artifacts(), terms_from_facts(facts(node.time())), deployer_key=deployer
-    )
+    with node.mining():
+        made = chain_deployment.deploy(
+            node.url, connection.artifacts(), terms_from_facts(facts(node.time())), deployer_key=deployer
+        )
     deposits = {address_of("retailer"): RETAILER_MICRO} | {address_of(n): OPENING_MICRO for n in NAMES}
     chain = made.connect(node.url, connection.artifacts())
     transact(
@@ -285,16 +302,14 @@ def deployment(node):
     transact(node, chain, deployer, "token", "approve", made.exchange, sum(deposits.values()))
     for account, amount in deposits.items():
         transact(node, chain, deployer, "exchange", "depositFor", account, amount)
-    node.rpc("evm_setAutomine", False)
     made.save(connection.deployment_path(made.chain_id))
     return made
 
 
 @pytest.fixture
-def world(node, deployment, settings, transactional_db):
+def world(node, deployment, settings, transactional_db):  # noqa: ARG001 - each test leaves an empty database
     """The chain as deployed, everybody's meter and agreements on it, and an open interval."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    database.cursor().execute("CREATE SEQUENCE IF NOT EXISTS market_order_arrival")
     snapshot = node.rpc("evm_snapshot")
     opened = datetime.fromtimestamp((int(node.time().timestamp()) // 3600 + 1) * 3600, UTC)
     registry.load_community(facts(opened), agent_address=address_of("agent"))

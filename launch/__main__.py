@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from launch import ports
 from launch.environment import ROOT, SERVICE_VARIABLES, State, new_keys
 from launch.instance import Instance, StateBusyError, claim, fresh_logs, held
-from launch.ports import PortBusyError
 from launch.process import PrepareError, Process
 from launch.processes import DAY
 from launch.report import complain, say, welcome
@@ -30,7 +30,7 @@ class UnknownScenarioError(Exception):
 
 _REASONS = (
     StateBusyError,
-    PortBusyError,
+    ports.PortBusyError,
     StartError,
     PrepareError,
     MissingServiceError,
@@ -71,7 +71,7 @@ def _instance(
 
     Args:
         folder: where the state lies.
-        fresh: whether to begin with nothing.
+        fresh: whether to begin with nothing, in nobody's way.
         port: of the web server, where the user insists on one.
         extra: variables for all processes.
     """
@@ -84,7 +84,12 @@ def _instance(
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         state.create()
         fresh_logs(state.logs)
-        yield Instance.create(state, web_port=port, say=say, given=os.environ, extra=extra or {})
+        if fresh:
+            chosen = ports.any_free()
+        else:
+            chosen = ports.choose(ports.recall(state.ports), web=port)
+            ports.remember(state.ports, chosen)
+        yield Instance.create(state, ports=chosen, say=say, given=os.environ, extra=extra or {})
 
 
 async def _run(arguments: argparse.Namespace) -> int:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from launch import ports, probes
+from launch import probes
 from launch.environment import SERVICE_VARIABLES, Layout, State, platform_keys
+from launch.ports import HOST
 from launch.processes import BOOTSTRAP, DEVICES, ONBOARD, PREPARE, TIMEKEEPER, WEB, WORKERS, Definition
 from launch.services import embedded
 from launch.supervisor import StartError, Supervisor
@@ -81,23 +82,21 @@ class Instance:
         cls,
         state: State,
         *,
-        web_port: int | None,
+        ports: Mapping[str, int],
         say: Say,
         given: Mapping[str, str],
         extra: Mapping[str, str],
     ) -> "Instance":
-        """Choose the ports and put the environment together.
+        """Put the environment together.
 
         Args:
             state: the folder, held.
-            web_port: the web server's port where the user insists on one.
+            ports: where each server is to listen.
             say: tells people what happens.
             given: the launcher's environment; a service whose variable it sets is not started.
             extra: further variables.
         """
-        chosen = ports.choose(ports.recall(state.ports), web=web_port)
-        ports.remember(state.ports, chosen)
-        layout = Layout.of(state, chosen, platform_keys(state), {**given, **extra})
+        layout = Layout.of(state, ports, platform_keys(state), {**given, **extra})
         return cls(
             layout=layout,
             supervisor=Supervisor(logs=state.logs, environment=layout.variables, say=say),
@@ -156,7 +155,7 @@ class Instance:
         return {
             **placeholders,
             "state": str(self.layout.state.folder),
-            "host": ports.HOST,
+            "host": HOST,
             "port": str(self.layout.ports["web"]),
             "web_url": self.layout.variables["WEB_URL"],
         }

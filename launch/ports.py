@@ -36,6 +36,11 @@ def unused(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
+def any_free() -> dict[str, int]:
+    """Ports for an instance that is to be in nobody's way."""
+    return dict(zip(PREFERRED, unused(len(PREFERRED)), strict=True))
+
+
 def choose(remembered: Mapping[str, int], *, web: int | None) -> dict[str, int]:
     """A port for each server: the one it had last, else its usual one, else any that is free.
 
@@ -49,8 +54,8 @@ def choose(remembered: Mapping[str, int], *, web: int | None) -> dict[str, int]:
     if web is not None and not is_free(web):
         raise PortBusyError(f"Port {web} is in use: stop what listens there, or choose another with PORT=")
     wanted = {**PREFERRED, **remembered}
-    spare = iter(unused(len(wanted)))
-    chosen = {name: port if is_free(port) else next(spare) for name, port in wanted.items()}
+    spare = any_free()
+    chosen = {name: port if is_free(port) else spare[name] for name, port in wanted.items()}
     return chosen if web is None else {**chosen, "web": web}
 
 

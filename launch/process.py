@@ -22,7 +22,7 @@ class Process:
     name: str
     argv: tuple[str, ...]
     address: str = ""
-    """Where it listens, to be shown to people."""
+    """Where it listens: [scheme://]host:port."""
     stop_signal: signal.Signals = signal.SIGTERM
     """Asks it to end soon; also sent by the kernel when the launcher dies."""
     account: str | None = None
@@ -30,9 +30,14 @@ class Process:
     prepare: Callable[[], None] = _nothing
     """Run before each start, so also after a crash."""
     probe: Callable[[], Awaitable[None]] | None = None
-    """Raises while the process cannot serve yet; None if it serves nobody."""
+    """Raises while what listens at `address` cannot serve; None if the process serves nobody."""
     upkeep: Callable[[], None] = _nothing
     """Run every ten seconds while the process lives."""
+
+    @property
+    def port(self) -> int:
+        """The port of `address`."""
+        return int(self.address.rsplit(":", 1)[1])
 
     def command(self) -> list[str]:
         """The command line to start, tied to the caller's life."""

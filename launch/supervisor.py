@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from launch.environment import ROOT
-from launch.probes import answers
+from launch.probes import NotReadyError, answers
 from launch.process import PrepareError, Process
 
 START_S = 60.0
@@ -134,7 +137,9 @@ class Supervisor:
         """Wait until the process answers; one that serves nobody is up when it has not ended at once."""
         name, probe = child.process.name, child.process.probe
         ended = asyncio.create_task(child.handle.wait())
-        up = asyncio.create_task(answers(probe, within_s=START_S) if probe else asyncio.sleep(0.3))
+        up = asyncio.create_task(
+            answers(partial(_ask, child, probe), within_s=START_S) if probe else asyncio.sleep(0.3)
+        )
         await asyncio.wait({ended, up}, return_when=asyncio.FIRST_COMPLETED)
         try:
             if ended.done():
@@ -193,6 +198,26 @@ def _kill_group(leader: int) -> None:
     """Kill a process and all that it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
+
+
+async def _ask(child: Child, probe: Callable[[], Awaitable[None]]) -> None:
+    """Probe, once the process itself has its port: what answers there before is somebody else's."""
+    if not _listens(child.pid, child.process.port):
+        raise NotReadyError(f"it does not listen at {child.process.address}")
+    await probe()
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Whether the process has the port."""
+    try:
+        return any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for connection in psutil.Process(pid).net_connections(kind="tcp")
+        )
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # it runs as another user, and we are a root that may not look
+        return True
 
 
 def _tail(log: Path, lines: int = 25) -> str:

@@ -16,13 +16,12 @@ import pytest
 
 from launch.embedded import running
 from launch.environment import SERVICE_VARIABLES, Layout, State, new_keys
-from launch.ports import PREFERRED, unused
+from launch.ports import any_free
 from launch.services import embedded
 
 _STATE = State(Path(tempfile.gettempdir()) / f"commonwatt-tests-{os.getpid()}")
 _EXTERNAL = frozenset(name for name, variable in SERVICE_VARIABLES.items() if os.environ.get(variable))
-_PORTS = dict(zip(PREFERRED, unused(len(PREFERRED)), strict=True))
-_LAYOUT = Layout.of(_STATE, _PORTS, new_keys(), os.environ)
+_LAYOUT = Layout.of(_STATE, any_free(), new_keys(), os.environ)
 
 os.environ.update(_LAYOUT.variables)
 

@@ -144,8 +144,8 @@ def start_clock() -> None:
 def accept_mandate(message: dict[str, Any], signature: str) -> Mandate:
     """Store an owner's signed mandate; FieldError when the signature is not the owner's."""
     community = queries.community()
-    participant = _owner(message, signature, "Mandate", community)
     agent = signing.checksum_address(message["agent"], "message.agent")
+    participant = _owner({**message, "agent": agent}, signature, "Mandate", community)
     if agent != community.agent_address:
         raise FieldError("message.agent", f"the platform's agent is {community.agent_address}")
     if message["maxBuyPrice"] < message["minSellPrice"]:
@@ -185,7 +185,9 @@ def accept_supply_agreement(message: dict[str, Any], signature: str) -> SupplyAg
 
 def _owner(message: dict[str, Any], signature: str, kind: str, community: Community) -> Participant:
     owner = signing.checksum_address(message["owner"], "message.owner")
-    typed = {**message, "meterId": bytes.fromhex(message["meterId"][2:])} if "meterId" in message else message
+    typed = {**message, "owner": owner}
+    if "meterId" in message:
+        typed["meterId"] = bytes.fromhex(message["meterId"][2:])
     if signing.recover(kind, typed, community.eip712(), signature=signature) != owner:
         raise FieldError("signature", "was not made by message.owner", code="wrong_signature")
     participant = Participant.objects.filter(wallet_address=owner).first()

@@ -10,6 +10,7 @@ from domain.errors import FieldError
 from domain.typed_data import typed_data
 
 SIGNATURE_LENGTH = 132
+HIGHEST_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # half the order of secp256k1
 
 
 def signable(primary_type: str, message: dict[str, Any], eip712: dict[str, Any]) -> SignableMessage:
@@ -54,10 +55,18 @@ def _recover(message: SignableMessage, signature: str) -> str:
     if len(signature) != SIGNATURE_LENGTH or not signature.startswith("0x"):
         raise FieldError("signature", "must be 65 bytes in 0x hex", code="malformed_signature")
     try:
-        return str(Account.recover_message(message, signature=signature))
+        return str(Account.recover_message(message, signature=_canonical(signature)))
     except (
         Exception
     ) as error:  # eth_keys raises several unrelated types for a signature that is no curve point
         raise FieldError(
             "signature", "is not a valid secp256k1 signature", code="malformed_signature"
         ) from error
+
+
+def _canonical(signature: str) -> bytes:
+    """The signature's bytes; ValueError unless in the one form that the contracts take: low s, v 27 or 28."""
+    raw = bytes.fromhex(signature[2:])
+    if int.from_bytes(raw[32:64], "big") > HIGHEST_S or raw[64] not in {27, 28}:
+        raise ValueError("not in its canonical form")
+    return raw

@@ -13,7 +13,7 @@ from backend.registry.models import Community, Meter
 from backend.telemetry.models import DeviceStatus, Reading
 from domain.errors import FieldError
 from domain.market import MeterReading
-from domain.time import floor_to_step, require_utc
+from domain.time import EPOCH, floor_to_step, require_utc
 from domain.units import require_finite
 
 MAX_ENERGY_WH = 10**12
@@ -88,7 +88,9 @@ def _check_interval(reading: MeterReading, community: Community, now: datetime) 
         raise FieldError("interval_s", f"must be {community.interval_minutes * 60}")
     if floor_to_step(reading.interval_start, community.step) != reading.interval_start:
         raise FieldError("interval_start", f"must lie on a multiple of {community.interval_minutes} minutes")
-    if reading.interval_start + community.step > now:
+    if reading.interval_start < EPOCH:
+        raise FieldError("interval_start", f"must not be before {EPOCH.year}")
+    if reading.interval_start > now - community.step:
         raise FieldError("interval_start", "the interval has not ended yet", code="too_early")
 
 

@@ -1,8 +1,11 @@
 """Writes of the market: intervals opened, orders taken, auctions cleared, states moved on."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
@@ -13,6 +16,7 @@ from backend.registry.models import Community, Meter, Participant
 from domain.errors import FieldError
 from domain.time import require_utc
 from domain.typed_data import SIDE_CODE
+from domain.units import amount_micro_down
 from pricing.auction import clear
 
 State = DeliveryInterval.State
@@ -244,13 +248,34 @@ def mark_committed(interval_id: int) -> None:
 
 
 @transaction.atomic
-def void_trades(interval_id: int) -> int:
-    """Undo the match of an interval that could not be committed before delivery; returns trades removed."""
-    interval = DeliveryInterval.objects.select_for_update().get(pk=interval_id, state=State.CLEARED)
-    removed, _ = interval.trades.all().delete()
-    interval.orders.filter(state=Order.State.MATCHED).update(state=Order.State.UNMATCHED, matched_wh=0)
-    interval.clearing_micro_per_kwh = None
-    interval.traded_wh = interval.welfare_micro = 0
+def void_trades(interval_id: int, *, keep: Collection[int] = ()) -> int:
+    """Undo the trades of an interval that the chain will not settle; returns how many.
+
+    ``keep`` names the trades (by key) that stand: none where the interval was not committed in time.
+    """
+    interval = DeliveryInterval.objects.select_for_update().get(pk=interval_id)
+    removed, _ = interval.trades.exclude(pk__in=keep).delete()
+    if not removed:
+        return 0
+    kept = list(interval.trades.select_related("buy_order", "sell_order"))
+    matched_wh: Counter[UUID] = Counter()
+    for trade in kept:
+        matched_wh[trade.buy_order_id] += trade.energy_wh
+        matched_wh[trade.sell_order_id] += trade.energy_wh
+    orders = list(interval.orders.filter(state=Order.State.MATCHED))
+    for order in orders:
+        order.matched_wh = matched_wh[order.pk]
+        order.state = Order.State.MATCHED if order.matched_wh else Order.State.UNMATCHED
+    Order.objects.bulk_update(orders, ["matched_wh", "state"])
+    interval.traded_wh = sum(trade.energy_wh for trade in kept)
+    interval.welfare_micro = sum(
+        amount_micro_down(
+            trade.energy_wh, trade.buy_order.limit_micro_per_kwh - trade.sell_order.limit_micro_per_kwh
+        )
+        for trade in kept
+    )
+    if not kept:
+        interval.clearing_micro_per_kwh = None
     interval.save()
     return removed
 

@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import timedelta
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -28,7 +29,7 @@ def settling_meters(chain: Chain, interval: DeliveryInterval) -> list[Meter]:
 
 
 def admissible_trades(chain: Chain, interval: DeliveryInterval, meters: Collection[Meter]) -> list[Trade]:
-    """The interval's trades of which the contract accepts both orders."""
+    """The interval's trades of which the contract accepts both orders, as many as one batch can hold."""
     trades = list(
         interval.trades.select_related(
             *(
@@ -42,7 +43,19 @@ def admissible_trades(chain: Chain, interval: DeliveryInterval, meters: Collecti
     refused = _refused_orders(chain, interval, trades, known)
     for order, why in refused.items():
         logger.error("order %s cannot be settled and its trades are void: %s", order.pk, why)
-    return [t for t in trades if t.buy_order not in refused and t.sell_order not in refused]
+    accepted = [t for t in trades if t.buy_order not in refused and t.sell_order not in refused]
+    return _fitting(accepted, chain.call("exchange", "MAX_ORDERS"), chain.call("exchange", "MAX_FILLS"))
+
+
+def _fitting(trades: list[Trade], max_orders: int, max_fills: int) -> list[Trade]:
+    """The first of the trades, as the auction made them: the keenest bids and offers."""
+    orders: set[UUID] = set()
+    for position, trade in enumerate(trades):
+        orders |= {trade.buy_order_id, trade.sell_order_id}
+        if len(orders) > max_orders or position == max_fills:
+            logger.error("%d trades do not fit into one batch and are void", len(trades) - position)
+            return trades[:position]
+    return trades
 
 
 def _refused_orders(

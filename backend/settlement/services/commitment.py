@@ -6,6 +6,7 @@ from django.db import transaction
 
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.market.models import DeliveryInterval
+from backend.market.services import void_trades
 from backend.settlement import batch as batches
 from backend.settlement import connection
 from backend.settlement.models import Commitment
@@ -16,8 +17,8 @@ from backend.settlement.services.outbox import enqueue
 def commit(interval_id: int, as_of: datetime) -> list[str]:
     """Write the interval's commitment and its outbox row, once; returns what it waits for, nothing when done.
 
-    Once delivery has started it is too late and there is nothing to wait for: the interval settles with the
-    retailer alone.
+    Trades that the contract would refuse are void. Once delivery has started it is too late and there is
+    nothing to wait for: the interval settles with the retailer alone.
     """
     interval = DeliveryInterval.objects.get(pk=interval_id)
     if as_of >= interval.start or Commitment.objects.filter(interval=interval).exists():
@@ -35,6 +36,7 @@ def commit(interval_id: int, as_of: datetime) -> list[str]:
     with transaction.atomic():
         DeliveryInterval.objects.select_for_update().get(pk=interval_id)
         if not Commitment.objects.filter(interval=interval).exists():
+            void_trades(interval_id, keep=[trade.pk for trade in trades])
             row = enqueue(
                 f"commit:{interval.start:%Y-%m-%dT%H:%MZ}",
                 "exchange",

@@ -61,7 +61,7 @@ def _write(
     DeliveryInterval.objects.select_for_update().get(pk=interval.pk)
     if Settlement.objects.filter(interval=interval).exists():
         return
-    if void and interval.state == DeliveryInterval.State.CLEARED:
+    if void:
         void_trades(interval.pk)
     settled = _compute(batch, readings)
     row = enqueue(

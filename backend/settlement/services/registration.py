@@ -5,10 +5,20 @@ from backend.registry.models import Mandate, Meter, SupplyAgreement
 from backend.settlement.models import OutboxTransaction
 from backend.settlement.services.outbox import enqueue
 
+MAX_METERS = 48  # EnergyExchange.MAX_METERS: what one settlement transaction can hold
+
 
 def register_members() -> int:
-    """Enqueue the registration of every grid meter that has none yet; returns how many meters there are."""
+    """Enqueue the registration of every grid meter that has none yet; returns how many meters there are.
+
+    Raises:
+        ValueError: more meters than one interval's settlement can hold.
+    """
     meters = list(registry.meters(Meter.Role.GRID))
+    if len(meters) > MAX_METERS:
+        raise ValueError(
+            f"one community settles at most {MAX_METERS} grid meters, this one has {len(meters)}"
+        )
     for meter in meters:
         owner = meter.site.participant.wallet_address
         arguments = [owner, meter.meter_id, meter.key_address]

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from backend.market import services as market
 from backend.market.models import Order, Trade
 from backend.settlement import queries, services
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
@@ -175,10 +176,32 @@ def test_orders_that_the_chain_would_refuse_are_left_out(world):
     world.transact("ben", "cancelNonce", Order.objects.get(side="sell").participant.wallet_address, 1)
     world.commit()
     assert Commitment.objects.get().batch["orders"] == []
+    assert not Trade.objects.exists()
+    assert world.interval.traded_wh == 0
+    assert set(Order.objects.values_list("state", "matched_wh")) == {("unmatched", 0)}
     world.read_all()
     world.settle()
     assert Settlement.objects.get().agrees
     assert world.lines["ben"].sold_wh == 0
+
+
+def test_only_the_trades_of_a_refused_order_are_void(world):
+    world.order("ana", "buy", 2_000, 160_000)
+    world.order("ben", "sell", 1_500, 100_000)
+    world.order("cleo", "sell", 1_500, 90_000)
+    market.clear_interval(world.interval.pk, as_of=world.start - HOUR)
+    assert Trade.objects.count() == 2
+    cleo = Order.objects.get(participant__pseudonym="cleo-p")
+    world.transact("cleo", "cancelNonce", cleo.participant.wallet_address, cleo.nonce)
+    world.commit()
+    kept = Trade.objects.get()
+    assert kept.sell_order.participant.pseudonym == "ben-p"
+    assert world.interval.traded_wh == kept.energy_wh == kept.buy_order.matched_wh
+    assert world.interval.clearing_micro_per_kwh == kept.price_micro_per_kwh
+    assert world.interval.welfare_micro == kept.energy_wh * 60
+    world.read_all()
+    world.settle()
+    assert Settlement.objects.get().agrees
 
 
 @pytest.mark.parametrize(("wh", "traded"), [(3_000, True), (3_001, False)])

@@ -42,7 +42,6 @@ from pricing.bidding import net_quantiles
 NET_LEVELS = (0.1, 0.5, 0.9)
 READING_GRACE = 0.25  # of an interval: how long planning waits for late readings
 CLAIM_S = 20  # an enqueued stage is not enqueued again within this time
-FOLLOW_KW = 0.02  # a plan this close to its committed position means: keep the connection there
 logger = logging.getLogger(__name__)
 
 
@@ -157,16 +156,15 @@ def schedule_batteries(as_of: datetime) -> None:
     grid = planning_services.horizon_grid(community, as_of)
     outlook = market_outlook(community, grid)
     run = planning_services.run_schedules(as_of, outlook)
-    forecasts = planning.forecasts_of(planning.issued_run(as_of))
-    set_points = {}
-    for site_id, site_plan in planning.plans_of(run).items():
-        power_kw = site_plan.charge_kw[0] - site_plan.discharge_kw[0]
-        load = forecasts[site_id, "load"].to_domain().quantile(0.5)[0]
-        pv = forecasts.get((site_id, "pv"))
-        pv_kw = pv.to_domain().quantile(0.5)[0] if pv else 0.0
-        traded_kw = outlook.committed_kw.get(site_id, np.zeros(len(grid)))[0]
-        follows = abs(load - pv_kw + power_kw - traded_kw) < FOLLOW_KW
-        set_points[site_id] = dispatch.SetPoint(power_kw, traded_kw if follows else None)
+    idle = np.zeros(len(grid))
+    set_points = {
+        site_id: dispatch.SetPoint(
+            grid_target_kw=float(outlook.committed_kw.get(site_id, idle)[0]),
+            power_min_kw=site_plan.power_min_kw,
+            power_max_kw=site_plan.power_max_kw,
+        )
+        for site_id, site_plan in planning.plans_of(run).items()
+    }
     dispatch.issue_commands(set_points, as_of=as_of)
 
 

@@ -23,16 +23,17 @@ HOUR = timedelta(hours=1)
 class Command:
     """A set-point for the battery in ``[start, end)``; ``end`` is where its interval or its lease ends.
 
-    Where ``grid_target_kw`` is given, the battery keeps the connection at that power (positive import) as far
-    as it can; else it holds ``power_kw``.
+    The battery keeps the connection at ``grid_target_kw`` (positive import), as far as it can with a power
+    between ``power_min_kw`` and ``power_max_kw`` (positive charges); where both are equal, that is its power.
     """
 
     command_id: int
     sequence: int
     start: datetime
     end: datetime
-    power_kw: float
-    grid_target_kw: float | None = None
+    power_min_kw: float
+    power_max_kw: float
+    grid_target_kw: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,9 @@ class Home:
         command = state.command if self.obeys(state) else None
         if command is None:
             requested_kw = surplus_kw
-        elif command.grid_target_kw is None:
-            requested_kw = command.power_kw
         else:
-            requested_kw = surplus_kw + command.grid_target_kw
+            wished_kw = surplus_kw + command.grid_target_kw
+            requested_kw = min(max(wished_kw, command.power_min_kw), command.power_max_kw)
         return single_step(self.battery, soc_kwh=state.soc_kwh, requested_kw=requested_kw, step_h=hours)
 
 

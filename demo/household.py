@@ -192,9 +192,10 @@ class Household:
 
 def _refusal(command: Command, now: datetime) -> str:
     """Why a command is not obeyed, or nothing."""
-    numbers = [command.power_kw, *([] if command.grid_target_kw is None else [command.grid_target_kw])]
-    if not all(math.isfinite(number) for number in numbers):
+    if not all(map(math.isfinite, (command.power_min_kw, command.power_max_kw, command.grid_target_kw))):
         return "power is not a finite number"
+    if command.power_min_kw > command.power_max_kw:
+        return "power_min_kw is above power_max_kw"
     if command.end <= now:
         return "the lease has expired"
     return ""

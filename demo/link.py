@@ -46,14 +46,14 @@ OnCommand = Callable[[dict[str, Any]], None]
 def parse_command(facts: dict[str, Any]) -> Command:
     """A command as the platform writes it; ValueError or KeyError when it is not one."""
     lease = datetime.fromisoformat(facts["lease_expires_at"])
-    target = facts.get("grid_target_kw")
     return Command(
         command_id=int(facts["id"]),
         sequence=int(facts["sequence"]),
         start=datetime.fromisoformat(facts["interval_start"]),
         end=min(lease, datetime.fromisoformat(facts["interval_end"])),
-        power_kw=float(facts["power_kw"]),
-        grid_target_kw=None if target is None else float(target),
+        power_min_kw=float(facts["power_min_kw"]),
+        power_max_kw=float(facts["power_max_kw"]),
+        grid_target_kw=float(facts["grid_target_kw"]),
     )
 
 

@@ -22,8 +22,9 @@ class CommandSerializer(serializers.Serializer[dict[str, Any]]):
     sequence = serializers.IntegerField()
     interval_start = serializers.CharField()
     interval_end = serializers.CharField()
-    power_kw = serializers.FloatField()
-    grid_target_kw = serializers.FloatField(allow_null=True)
+    power_min_kw = serializers.FloatField()
+    power_max_kw = serializers.FloatField()
+    grid_target_kw = serializers.FloatField()
     lease_expires_at = serializers.CharField()
 
 
@@ -42,6 +43,12 @@ class AcknowledgementSerializer(serializers.Serializer[dict[str, Any]]):
     reason = serializers.CharField(allow_blank=True, default="", max_length=200)
 
 
+class MeterQuerySerializer(serializers.Serializer[dict[str, Any]]):
+    """Which meter is asked for."""
+
+    meter_id = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")
+
+
 class CommandsView(APIView):
     """The command in force for a meter."""
 
@@ -53,7 +60,9 @@ class CommandsView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Show the newest command whose lease runs."""
-        found = queries.current_command(request.query_params.get("meter_id", ""), registry.now())
+        query = MeterQuerySerializer(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        found = queries.current_command(query.validated_data["meter_id"], registry.now())
         return Response({"command": queries.command_facts(found) if found else None})
 
 

@@ -19,11 +19,9 @@ class Command(models.Model):
     sequence = models.PositiveBigIntegerField()
     interval_start = models.DateTimeField()
     interval_end = models.DateTimeField()
-    power_kw = models.FloatField(help_text="positive charges; held unless grid_target_kw is set")
-    grid_target_kw = models.FloatField(
-        null=True,
-        help_text="positive imports; the battery keeps the connection at this power as far as it can",
-    )
+    grid_target_kw = models.FloatField(help_text="positive imports; what the connection is to be kept at")
+    power_min_kw = models.FloatField(help_text="bound on the battery's power; positive charges")
+    power_max_kw = models.FloatField(help_text="bound on the battery's power; positive charges")
     lease_expires_at = models.DateTimeField()
     state = models.CharField(max_length=8, choices=State, default=State.ISSUED)
     refusal = models.CharField(max_length=200, blank=True)
@@ -32,7 +30,10 @@ class Command(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["meter", "sequence"], name="command_sequence_once"),
             models.UniqueConstraint(fields=["meter", "interval_start"], name="command_interval_once"),
+            models.CheckConstraint(
+                condition=models.Q(power_min_kw__lte=models.F("power_max_kw")), name="command_bounds_in_order"
+            ),
         )
 
     def __str__(self) -> str:
-        return f"{self.meter} #{self.sequence}: {self.power_kw:+.2f} kW"
+        return f"{self.meter} #{self.sequence}: [{self.power_min_kw:+.2f}, {self.power_max_kw:+.2f}] kW"

@@ -15,6 +15,9 @@ from rest_framework.exceptions import APIException
 
 from backend.dispatch import queries, services
 from backend.dispatch.api import AcknowledgementSerializer
+from backend.dispatch.models import Command
+from backend.registry import queries as registry
+from backend.registry.parsers import read_json
 from backend.registry.problems import problem_response
 from backend.registry.tasks import announce
 from backend.telemetry import services as telemetry
@@ -86,10 +89,7 @@ def receive(topic: str, payload: bytes) -> dict[str, Any] | None:
 
 def _parsed(payload: bytes, meter_id: str) -> dict[str, Any]:
     """The message; FieldError when it is not JSON, or speaks for another meter than its topic."""
-    try:
-        body = json.loads(payload)
-    except ValueError as error:
-        raise FieldError("body", "must be JSON", code="malformed") from error
+    body = read_json(payload)
     if not isinstance(body, dict) or str(body.get("meter_id", "")).lower() != meter_id.lower():
         raise FieldError("meter_id", "must be the meter of the topic", code="unknown_meter")
     return body
@@ -131,11 +131,15 @@ async def _read(client: aiomqtt.Client) -> None:
 async def _publish_commands(client: aiomqtt.Client) -> None:
     newest = 0
     while True:
-        for command in await sync_to_async(queries.commands_after)(newest, "mqtt"):
+        for command in await sync_to_async(_commands_after)(newest):
             newest = command.pk
             topic = f"{PREFIX}/{command.meter.meter_id}/command"
             await client.publish(topic, json.dumps(queries.command_facts(command)), qos=1, retain=True)
         await asyncio.sleep(POLL_S)
+
+
+def _commands_after(newest: int) -> list[Command]:
+    return queries.commands_after(newest, "mqtt", registry.now())
 
 
 def run(url: str) -> None:

@@ -1,7 +1,7 @@
 """Writes of dispatch: leases out, acknowledgements in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -16,14 +16,14 @@ from domain.errors import FieldError
 
 @dataclass(frozen=True, slots=True)
 class SetPoint:
-    """What a battery is asked to do: hold ``power_kw``, positive charging.
+    """What a battery is asked to do: keep the connection at ``grid_target_kw`` (positive imports).
 
-    Where ``grid_target_kw`` is given, it keeps the connection at that power (positive imports) instead, as
-    far as it can.
+    It does so as far as it can with a power between the bounds (positive charges).
     """
 
-    power_kw: float
-    grid_target_kw: float | None = None
+    grid_target_kw: float
+    power_min_kw: float
+    power_max_kw: float
 
 
 @transaction.atomic
@@ -52,8 +52,7 @@ def issue_commands(set_points: Mapping[int, SetPoint], *, as_of: datetime) -> li
             sequence=last.get(meter.pk, 0) + 1,
             interval_start=start,
             interval_end=start + community.step,
-            power_kw=set_points[meter.site_id].power_kw,
-            grid_target_kw=set_points[meter.site_id].grid_target_kw,
+            **asdict(set_points[meter.site_id]),
             lease_expires_at=start + community.step,
         )
         for meter in meters

@@ -104,6 +104,8 @@ class SitePlan(models.Model):
     charge_kw = ArrayField(models.FloatField())
     discharge_kw = ArrayField(models.FloatField())
     soc_kwh = ArrayField(models.FloatField())
+    power_min_kw = models.FloatField(help_text="bounds within which the first interval may leave the plan")
+    power_max_kw = models.FloatField()
     method = models.CharField(max_length=20)
     reason = models.CharField(max_length=300, blank=True)
     explanation = models.CharField(max_length=300, blank=True)

@@ -20,6 +20,7 @@ from backend.registry.models import Community, Site
 from backend.telemetry import queries as telemetry
 from domain.forecast import Forecast
 from domain.time import TimeGrid
+from ess.envelope import first_envelope
 from ess.explain import Wording, next_decision
 from ess.problem import BatteryProblem, columns_of
 from ess.scheduler import schedule
@@ -165,6 +166,7 @@ def run_schedules(as_of: datetime, outlook: Outlook) -> ScheduleRun:
         return ScheduleRun.objects.get_or_create(as_of=as_of, defaults={"seconds": 0.0})[0]
     problem = _problem(sites, grid, outlook, _medians(as_of), states_of_charge(sites, as_of))
     planned = schedule(problem)
+    envelope = first_envelope(problem, planned)
     wording = Wording(grid, ZoneInfo(community.time_zone), community.currency)
     with transaction.atomic():
         run, fresh = ScheduleRun.objects.get_or_create(as_of=as_of, defaults={"seconds": planned.seconds})
@@ -176,6 +178,8 @@ def run_schedules(as_of: datetime, outlook: Outlook) -> ScheduleRun:
                     charge_kw=planned.charge_kw[row].round(6).tolist(),
                     discharge_kw=planned.discharge_kw[row].round(6).tolist(),
                     soc_kwh=planned.soc_kwh[row].round(6).tolist(),
+                    power_min_kw=float(envelope.minimum_kw[row]),
+                    power_max_kw=float(envelope.maximum_kw[row]),
                     method=planned.method[row],
                     reason=planned.reason[row][:300],
                     explanation=next_decision(problem, planned, wording, row)[:300],

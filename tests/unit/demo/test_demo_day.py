@@ -152,11 +152,22 @@ def test_the_report_is_a_table():
     }
     totals = {key: member[key] for key in ("cost_micro", "cost_without_micro", "saved_micro")}
     report = {
-        "scenario": "minimal", "currency": "USD", "from": "a", "to": "b", "members": [member],
+        "scenario": "minimal",
+        "currency": "USD",
+        "from": "a",
+        "to": "b",
+        "members": [member],
         **totals,
-        "settled_intervals": 24, "intervals": 24, "conserved": True, "load_kwh": 10.0,
-        "self_sufficiency": None, "peak_import_kw": 1.0, "peak_import_without_kw": 2.0,
-        "traded_kwh": 3.0, "trades": 4, "gas_per_trade": None,
+        "settled_intervals": 24,
+        "intervals": 24,
+        "conserved": True,
+        "load_kwh": 10.0,
+        "self_sufficiency": None,
+        "peak_import_kw": 1.0,
+        "peak_import_without_kw": 2.0,
+        "traded_kwh": 3.0,
+        "trades": 4,
+        "gas_per_trade": None,
         "forecast_error": {"load": {"naive_mae_kwh": 0.5, "other_mae_kwh": None}},
     }
     console = Console(record=True, width=100, file=io.StringIO())

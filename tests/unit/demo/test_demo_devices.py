@@ -128,8 +128,9 @@ def command(sequence: int, start: datetime, power_kw: float, *, lease: timedelta
         "sequence": sequence,
         "interval_start": start.isoformat(),
         "interval_end": (start + STEP).isoformat(),
-        "power_kw": power_kw,
-        "grid_target_kw": None,
+        "power_min_kw": power_kw,
+        "power_max_kw": power_kw,
+        "grid_target_kw": 0.0,
         "lease_expires_at": (start + lease).isoformat(),
     }
 
@@ -278,7 +279,13 @@ def test_a_command_outlives_a_kill_and_is_acknowledged_again(home):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"power_kw": "much"}, {"power_kw": float("nan")}, {"interval_start": "soon"}]
+    "wrong",
+    [
+        {"power_min_kw": "much"},
+        {"power_max_kw": float("nan")},
+        {"power_min_kw": 9.0, "power_max_kw": 1.0},
+        {"interval_start": "soon"},
+    ],
 )
 def test_a_command_that_is_none_changes_nothing(home, wrong):
     home.household.tick(START)

@@ -19,13 +19,13 @@ kwh = st.floats(0, 20, allow_nan=False)
 commands = st.one_of(
     st.none(),
     st.builds(
-        lambda sequence, start_min, length_min, power, target: Command(
+        lambda sequence, start_min, length_min, bounds, target: Command(
             sequence, sequence,
             START + timedelta(minutes=start_min), START + timedelta(minutes=start_min + length_min),
-            power, target,
+            min(bounds), max(bounds), target,
         ),
-        st.integers(0, 9), st.integers(-60, 200), st.integers(1, 120), st.floats(-9, 9),
-        st.one_of(st.none(), st.floats(-9, 9)),
+        st.integers(0, 9), st.integers(-60, 200), st.integers(1, 120),
+        st.tuples(st.floats(-9, 9), st.floats(-9, 9)), st.floats(-9, 9),
     ),
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_self_consumption_charges_surplus_and_covers_load():
 
 
 def test_a_command_is_obeyed_until_its_lease_ends():
-    command = Command(1, 1, START, START + STEP / 2, 4.0)
+    command = Command(1, 1, START, START + STEP / 2, 4.0, 4.0, 0.0)
     state, metered = live(home((2.0, 0.0)), HomeState(START, soc_kwh=2.0, command=command), START + STEP)
     assert metered[0].charge_wh == 2_000  # half an hour at 4 kW
     assert metered[0].discharge_wh == 1_000  # then self-consumption: half of the load
@@ -87,13 +87,13 @@ def test_without_command_a_home_consumes_its_own():
     house = home((2.0, 0.0))
     idle = HomeState(START, soc_kwh=3.0)
     assert house.battery_kw(idle) == pytest.approx(-2.0)
-    held = replace(idle, command=Command(1, 1, START, START + STEP, 0.0))
+    held = replace(idle, command=Command(1, 1, START, START + STEP, 0.0, 0.0, 0.0))
     assert house.battery_kw(held) == 0.0
     assert house.battery_kw(replace(held, time=START + STEP)) == pytest.approx(-2.0)
 
 
 def test_a_grid_target_is_followed():
-    command = Command(1, 1, START, START + STEP, 0.0, grid_target_kw=-1.0)
+    command = Command(1, 1, START, START + STEP, -5.0, 5.0, grid_target_kw=-1.0)
     house = home((1.0, 3.0))
     _, metered = live(house, HomeState(START, soc_kwh=2.0, command=command), START + STEP)
     assert (metered[0].charge_wh, metered[0].grid_export_wh, metered[0].grid_import_wh) == (1_000, 1_000, 0)
@@ -101,7 +101,7 @@ def test_a_grid_target_is_followed():
 
 
 def test_a_full_battery_takes_no_more():
-    command = Command(1, 1, START, START + STEP, 5.0)
+    command = Command(1, 1, START, START + STEP, 5.0, 5.0, 0.0)
     _, metered = live(home((0.0, 0.0)), HomeState(START, soc_kwh=6.4, command=command), START + STEP)
     assert (metered[0].charge_wh, metered[0].soc_wh) == (0, 6_400)
 

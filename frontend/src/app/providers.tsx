@@ -13,6 +13,8 @@ const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 5_000,
+      // Events push what changes; this catches what they lose.
+      refetchInterval: 30_000,
       // A refusal stays one; a lost connection may come back.
       retry: (failures, error) => failures < 2 && !(error instanceof ApiProblem && error.status >= 400 && error.status < 500),
     },

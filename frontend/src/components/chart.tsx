@@ -44,10 +44,13 @@ export function Chart({ label, height, option, zoomable = false }: ChartProps) {
 
   useEffect(() => {
     if (!chart) return;
-    chart.setOption(
-      { textStyle: { fontFamily: FONT }, animation: !still, animationDuration: 300, animationDurationUpdate: 400, ...option(SURFACE[scheme]) },
-      { replaceMerge: ["series"] },
-    );
+    chart.setOption({
+      textStyle: { fontFamily: FONT },
+      animation: !still,
+      animationDuration: 300,
+      animationDurationUpdate: 400,
+      ...option(SURFACE[scheme]),
+    });
   }, [chart, option, scheme, still]);
 
   useEffect(() => {

@@ -15,7 +15,10 @@ const REFRESH_MS = 1500;
 
 export type Connection = "connecting" | "open" | "lost";
 
-/** Listens to the platform's events and refreshes what they touch, at most every 1.5 s; EventSource reconnects by itself. */
+/**
+ * Listens to the platform's events and refreshes what they touch, at most every 1.5 s.
+ * EventSource reconnects by itself; what happened meanwhile is then read anew.
+ */
 export function useServerEvents(): Connection {
   const client = useQueryClient();
   const [connection, setConnection] = useState<Connection>("connecting");
@@ -29,10 +32,14 @@ export function useServerEvents(): Connection {
       stale.clear();
       for (const key of keys) void client.invalidateQueries({ queryKey: [key] });
     };
+    let missed = false;
     source.onopen = () => {
       setConnection("open");
+      if (missed) void client.invalidateQueries();
+      missed = false;
     };
     source.onerror = () => {
+      missed = true;
       setConnection("lost");
     };
     for (const [name, keys] of Object.entries(STALE)) {

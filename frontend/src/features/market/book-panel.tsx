@@ -105,7 +105,7 @@ function depthOption({ bids, offers }: Depth, interval: Interval, text: Text, fo
   });
   const mark = (price: number, name: string) => ({ xAxis: price / MICRO, label: { formatter: name } });
   return {
-    grid: { left: 46, right: 14, top: 50, bottom: 44 },
+    grid: { left: 46, right: 32, top: 50, bottom: 44 },
     xAxis: {
       type: "value",
       min: low - (high - low) * 0.06,

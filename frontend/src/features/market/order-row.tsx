@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 
 import { describe } from "@/components/failure";
+import { notify } from "@/components/notify";
 import { State } from "@/components/state";
 import type { Order } from "@/lib/api/types";
 import { useFormats } from "@/lib/use-formats";
@@ -53,7 +53,7 @@ function Cancel({ order }: { order: Order }) {
       className={classes.cancel}
       aria-label={text("orders.cancelOne", { interval: format.time(order.interval_start) })}
       onClick={() =>
-        cancel.mutate(order.id, { onError: (error) => notifications.show({ message: describe(error, text), color: "red" }) })
+        cancel.mutate(order.id, { onError: (error) => notify(text, describe(error, text), true) })
       }
     >
       {text("orders.cancel")}

@@ -15,6 +15,8 @@ function receiptQuery(id: string) {
   return queryOptions({
     queryKey: ["receipt", id],
     queryFn: () => unwrap(api.GET("/api/v1/trades/{trade_id}/receipt", { params: { path: { trade_id: Number(id) } } })),
+    // Events push; this catches what they lose.
+    refetchInterval: ({ state }) => (state.data?.trade.state === "settled" ? false : 5_000),
   });
 }
 

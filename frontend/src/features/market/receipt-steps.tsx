@@ -45,10 +45,10 @@ function StepItem({ step }: { step: Step }) {
         </span>
       </div>
       <p className={classes.about}>{text(about)}</p>
-      {step.hash && (
+      {step.hash && step.name !== "order" && (
         <dl className={classes.facts}>
           <div>
-            <dt>{text(step.name === "order" ? "receipt.digest" : "receipt.hash")}</dt>
+            <dt>{text("receipt.hash")}</dt>
             <dd>
               <Hash value={step.hash} label={text(name)} />
             </dd>

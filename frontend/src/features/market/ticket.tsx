@@ -1,9 +1,9 @@
 import { Button, NumberInput, SegmentedControl, Select } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { useState, type SubmitEvent } from "react";
 
 import { describe } from "@/components/failure";
 import { Icon } from "@/components/icons";
+import { notify } from "@/components/notify";
 import { ApiProblem } from "@/lib/api/problem";
 import type { Account, Community, Interval, Me, Side } from "@/lib/api/types";
 import { useFormats } from "@/lib/use-formats";
@@ -62,13 +62,9 @@ export function Ticket({ community, participant, account, intervals, interval, n
       { draft: { side, interval, energyWh, limit }, signer, community, participant },
       {
         onSuccess: (order) => {
-          notifications.show({
-            message: text("ticket.placed", {
-              side: order.side,
-              energy: format.energy(order.energy_wh),
-              interval: format.range(interval.start, interval.end),
-            }),
-          });
+          const energy = format.energy(order.energy_wh);
+          const when = format.range(interval.start, interval.end);
+          notify(text, text("ticket.placed", { side: order.side, energy, interval: when }));
         },
       },
     );

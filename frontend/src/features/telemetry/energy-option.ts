@@ -100,7 +100,6 @@ export function energyOption({ points, stepMs, now, narrow, text, format }: Ener
       fan(low, true),
       fan(high.map((value, index) => (value === null ? null : value - (low[index] ?? 0))), false),
       line(text("energy.pvForecast"), ENERGY.solar, ahead((point) => (point.pv_forecast_kwh === null ? null : Math.abs(point.pv_forecast_kwh))), true),
-      line(text("energy.batteryPlan"), ENERGY.battery, ahead((point) => (point.battery_plan_kwh === null ? null : -point.battery_plan_kwh)), true),
       line(text("energy.loadForecast"), surface.ink, ahead((point) => point.load_forecast_kwh), true),
       { ...line(text("energy.load"), surface.ink, points.map((point) => point.load_kwh), false, 2.25), markLine: nowLine(surface, now, text("chart.now")) },
       soc((point) => (Date.parse(point.start) + stepMs > now ? point.soc_plan_kwh : null), true),

@@ -9,6 +9,7 @@ export const communityQuery = queryOptions({
   queryKey: ["community"],
   queryFn: () => unwrap(api.GET("/api/v1/community")),
   staleTime: 5 * 60_000,
+  refetchInterval: false,
 });
 
 /** The person signed in, or null. */
@@ -23,6 +24,7 @@ export const meQuery = queryOptions({
     }
   },
   staleTime: Infinity,
+  refetchInterval: false,
 });
 
 export const clockQuery = queryOptions({

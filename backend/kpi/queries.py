@@ -40,16 +40,15 @@ class Measured:
 
 def measured(grid: TimeGrid, sites: list[Site]) -> Measured:
     """What the meters of ``sites`` said."""
-    return add_up(telemetry.site_energy(grid, sites).values())
+    return add_up(grid, telemetry.site_energy(grid, sites).values())
 
 
-def add_up(energies: Iterable[SiteEnergy]) -> Measured:
-    """Sums over sites."""
+def add_up(grid: TimeGrid, energies: Iterable[SiteEnergy]) -> Measured:
+    """Sums over sites; zero where there is none."""
     found = list(energies)
 
     def total_kwh(name: str) -> Floats:
-        total: Floats = np.sum([getattr(energy, name) for energy in found], axis=0) / WH_PER_KWH
-        return total
+        return sum((getattr(energy, name) for energy in found), np.zeros(len(grid))) / WH_PER_KWH
 
     return Measured(
         load=total_kwh("load"),

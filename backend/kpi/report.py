@@ -35,7 +35,7 @@ def report(start: datetime, end: datetime) -> dict[str, Any]:
     energy = telemetry.site_energy(grid, sites)
     alone = without_community(community, grid, sites, energy)
     nets = settlement.net_by_participant(start, end)
-    total = queries.add_up(energy.values())
+    total = queries.add_up(grid, energy.values())
     net_import = np.nan_to_num(total.grid_import - total.grid_export)
     load_kwh = float(np.nansum(total.load))
     members = [

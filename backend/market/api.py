@@ -18,8 +18,10 @@ from backend.market.serializers import (
     AgentOrderSerializer,
     BookSerializer,
     IntervalSerializer,
+    ListQuerySerializer,
     OrderSerializer,
     SignedOrderSerializer,
+    StartSerializer,
     TradeSerializer,
 )
 from backend.registry import queries as registry
@@ -31,7 +33,6 @@ from domain.errors import FieldError
 from domain.market import Side
 
 MAX_RANGE = timedelta(days=40)
-LIST_LIMIT = 500
 RANGE = [OpenApiParameter("from", datetime, required=True), OpenApiParameter("to", datetime, required=True)]
 
 
@@ -40,7 +41,7 @@ def requested_range(request: Request) -> tuple[datetime, datetime]:
     query = RangeSerializer(data=request.query_params.dict())
     query.is_valid(raise_exception=True)
     start, end = query.validated_data["from"], query.validated_data["to"]
-    if not start < end <= start + MAX_RANGE:
+    if not start < end or end - start > MAX_RANGE:
         raise FieldError("to", f"must be after from by at most {MAX_RANGE.days} days")
     return start, end
 
@@ -78,11 +79,9 @@ class BookView(APIView):
     @extend_schema(responses=BookSerializer)
     def get(self, request: Request, start: str) -> Response:  # noqa: ARG002 - DRF's signature
         """Show what is bid and offered."""
-        try:
-            instant = datetime.fromisoformat(start)
-        except ValueError as error:
-            raise FieldError("start", "must be an ISO-8601 date-time") from error
-        interval = queries.interval_at(instant)
+        asked = StartSerializer(data={"start": start})
+        asked.is_valid(raise_exception=True)
+        interval = queries.interval_at(asked.validated_data["start"])
         if interval is None:
             raise Http404
         return Response(BookSerializer(queries.book(interval)).data)
@@ -101,10 +100,10 @@ class OrdersView(APIView):
         if own is None and role_of(request) not in STAFF:
             require_participant(request)
         found = queries.orders_of(own.pk if own else None)
-        state = request.query_params.get("state")
-        if state:
-            found = found.filter(state=state)
-        rows = [order_facts(order) for order in found[: _limit(request)]]
+        query = _list_query(request)
+        if query["state"]:
+            found = found.filter(state=query["state"])
+        rows = [order_facts(order) for order in found[: query["limit"]]]
         return Response([OrderSerializer(row).data for row in rows])
 
     @extend_schema(request=SignedOrderSerializer, responses={201: OrderSerializer})
@@ -178,10 +177,9 @@ class TradesView(APIView):
     )
     def get(self, request: Request) -> Response:
         """List trades, newest first."""
-        own = participant_of(request)
-        mine = request.query_params.get("scope") != "community" and own is not None
-        found = queries.trades(own.pk if mine and own else None)
-        rows = [trade_facts(trade, own.pk if own else None) for trade in found[: _limit(request)]]
+        own, query = participant_of(request), _list_query(request)
+        found = queries.trades(own.pk if own and query["scope"] == "mine" else None)
+        rows = [trade_facts(trade, own.pk if own else None) for trade in found[: query["limit"]]]
         return Response([TradeSerializer(row).data for row in rows])
 
 
@@ -214,11 +212,11 @@ def trade_facts(trade: Trade, own_id: int | None) -> dict[str, Any]:
     }
 
 
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", "100")
-    if not text.isdigit() or not 1 <= int(text) <= LIST_LIMIT:
-        raise FieldError("limit", f"must be a whole number in [1, {LIST_LIMIT}]")
-    return int(text)
+def _list_query(request: Request) -> dict[str, Any]:
+    query = ListQuerySerializer(data=request.query_params.dict())
+    query.is_valid(raise_exception=True)
+    checked: dict[str, Any] = query.validated_data
+    return checked
 
 
 urlpatterns = [

@@ -128,10 +128,15 @@ class Order(models.Model):
     def __str__(self) -> str:
         return f"{self.participant} {self.side} {self.energy_wh} Wh @ {self.limit_micro_per_kwh}"
 
+    @property
+    def clearing_id(self) -> str:
+        """What the auction knows the order by; in one instant the earlier arrival has the lower one."""
+        return f"{self.sequence:019d}"
+
     def to_domain(self) -> DomainOrder:
         """The order as the auction knows it."""
         return DomainOrder(
-            order_id=str(self.id),
+            order_id=self.clearing_id,
             participant_id=str(self.participant_id),
             meter_id=self.meter.meter_id,
             side=Side(self.side),

@@ -8,6 +8,22 @@ from backend.market.models import DeliveryInterval, Order, SideChoice
 from backend.market.services import MAX_PRICE, MAX_WH
 from backend.registry.serializers import InstantField
 
+LIST_LIMIT = 500
+
+
+class ListQuerySerializer(serializers.Serializer[dict[str, Any]]):
+    """Which orders or trades are asked for, and how many."""
+
+    state = serializers.ChoiceField(choices=Order.State.choices, default="", allow_blank=True)
+    scope = serializers.ChoiceField(choices=["mine", "community"], default="mine")
+    limit = serializers.IntegerField(min_value=1, max_value=LIST_LIMIT, default=100)
+
+
+class StartSerializer(serializers.Serializer[dict[str, Any]]):
+    """Which interval is asked for."""
+
+    start = InstantField()
+
 
 class IntervalSerializer(serializers.Serializer[dict[str, Any]]):
     """One delivery interval and its prices."""

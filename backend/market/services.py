@@ -187,13 +187,15 @@ def _next_sequence() -> int:
 
 @transaction.atomic
 def cancel_order(order_id: str, *, participant_id: int, as_of: datetime) -> Order:
-    """Withdraw an open order before its gate closes; FieldError when it is too late."""
-    order = (
-        Order.objects.select_for_update()
-        .select_related("interval")
-        .get(id=order_id, participant_id=participant_id)
+    """Withdraw an open order before its gate closes; FieldError when it is too late.
+
+    The interval's row is locked before the order's, as the clearing does it: the two never block each other.
+    """
+    interval_id = Order.objects.values_list("interval_id", flat=True).get(
+        id=order_id, participant_id=participant_id
     )
-    interval = DeliveryInterval.objects.select_for_update().get(pk=order.interval_id)
+    interval = DeliveryInterval.objects.select_for_update().get(pk=interval_id)
+    order = Order.objects.select_for_update().get(id=order_id)
     if order.state != Order.State.OPEN:
         raise FieldError("state", f"the order is {order.state}", code="not_open")
     if as_of >= interval.gate_closure or interval.state != State.OPEN:
@@ -212,7 +214,7 @@ def clear_interval(interval_id: int, *, as_of: datetime) -> bool:
     if interval.state != State.OPEN or as_of < interval.gate_closure:
         return False
     orders = {
-        str(order.id): order
+        order.clearing_id: order
         for order in interval.orders.filter(state=Order.State.OPEN)
         .select_related("meter")
         .order_by("sequence")

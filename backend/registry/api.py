@@ -8,6 +8,7 @@ from django.middleware.csrf import get_token
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
@@ -134,6 +135,7 @@ class SessionView(APIView):
     @extend_schema(request=CredentialsSerializer, responses=MeSerializer)
     def post(self, request: Request) -> Response:
         """Sign in; a wrong name and a wrong password are told apart by nobody."""
+        SessionAuthentication().enforce_csrf(request)
         body = CredentialsSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         user = authenticate(request, **body.validated_data)

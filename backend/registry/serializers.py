@@ -1,22 +1,32 @@
 """Shapes of the registry's requests and answers."""
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from domain.time import EPOCH
 from domain.units import require_finite
+
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # leaves a year to reckon with
 
 
 class InstantField(serializers.DateTimeField):
-    """A date-time with an offset; a naive one is refused by name."""
+    """A date-time with an offset; a naive one is refused by name, and one that no interval can lie near."""
 
-    default_error_messages: ClassVar = {"naive_time": "must carry a time zone offset, such as Z or +00:00"}
+    default_error_messages: ClassVar = {
+        "naive_time": "must carry a time zone offset, such as Z or +00:00",
+        "out_of_range": "must lie in the years 1970 to 9998",
+    }
 
     def enforce_timezone(self, value: Any) -> Any:  # noqa: ANN401 - DRF's signature
         """Refuse naive input instead of guessing its zone."""
         if value.tzinfo is None:
             self.fail("naive_time")
-        return super().enforce_timezone(value)
+        instant = super().enforce_timezone(value)
+        if not EPOCH <= instant < LATEST:
+            self.fail("out_of_range")
+        return instant
 
 
 class FiniteFloatField(serializers.FloatField):

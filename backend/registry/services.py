@@ -124,12 +124,12 @@ def see_clock() -> datetime:
 def hold_clock(*, not_before: datetime | None = None) -> datetime:
     """Stop a demo clock where it was last seen, until ``start_clock``; a clock of speed 1 follows the wall.
 
-    ``not_before`` is the newest block's time: the chain never runs backwards.
+    It never goes back: not behind where it was set, nor behind ``not_before``, the newest block's time.
     """
     community = Community.objects.select_for_update().get(id=1)
     if community.speed == 1:
         return queries.now(community)
-    resumed = max(filter(None, [community.seen_community, not_before]))
+    resumed = max(filter(None, [community.seen_community, community.anchor_community, not_before]))
     community.anchor_wall = None
     community.anchor_community = community.seen_community = resumed
     community.save(update_fields=["anchor_wall", "anchor_community", "seen_community"])

@@ -78,7 +78,10 @@ def signed_body(request: Request) -> services.SignedText:
     signature = request.headers.get("X-Device-Signature")
     if not signature:
         raise FieldError("X-Device-Signature", "must carry the meter's signature", code="required")
-    return services.SignedText(request.body.decode(), signature)
+    try:
+        return services.SignedText(request.body.decode(), signature)
+    except UnicodeDecodeError as error:
+        raise FieldError("body", "must be JSON in UTF-8", code="malformed") from error
 
 
 urlpatterns = [

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
@@ -13,10 +13,12 @@ from backend.registry.models import Community, Meter
 from backend.telemetry.models import DeviceStatus, Reading
 from domain.errors import FieldError
 from domain.market import MeterReading
-from domain.time import EPOCH, floor_to_step, require_utc
+from domain.time import floor_to_step, require_utc
 from domain.units import require_finite
 
 MAX_ENERGY_WH = 10**12
+MAX_DIGITS = len(str(MAX_ENERGY_WH))
+MAX_POWER_KW = 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,6 @@ def _check_interval(reading: MeterReading, community: Community, now: datetime) 
         raise FieldError("interval_s", f"must be {community.interval_minutes * 60}")
     if floor_to_step(reading.interval_start, community.step) != reading.interval_start:
         raise FieldError("interval_start", f"must lie on a multiple of {community.interval_minutes} minutes")
-    if reading.interval_start < EPOCH:
-        raise FieldError("interval_start", f"must not be before {EPOCH.year}")
     if reading.interval_start > now - community.step:
         raise FieldError("interval_start", "the interval has not ended yet", code="too_early")
 
@@ -114,8 +114,12 @@ def accept_status(
 ) -> DeviceStatus:
     """Store a device's newest status; FieldError unless its own meter's key signed it."""
     meter = check_device_signature(meter_id, proof)
-    require_finite(power_kw, "power_kw")
-    at = require_utc(at, "at")
+    for name, value in (("power_kw", power_kw), ("soc_kwh", soc_kwh or 0.0)):
+        if abs(require_finite(value, name)) > MAX_POWER_KW:
+            raise FieldError(name, f"must lie in [-{MAX_POWER_KW}, {MAX_POWER_KW}]")
+    at, community = require_utc(at, "at"), registry.community()
+    if at > registry.now(community) + community.step:
+        raise FieldError("at", "lies in the future", code="too_early")
     known = DeviceStatus.objects.filter(meter=meter).first()
     if known and known.at > at:
         raise FieldError("at", "a newer status is already stored", code="replayed")
@@ -148,45 +152,64 @@ def import_readings(rows: Iterable[Mapping[str, str]]) -> int:
 def batched_rows(rows: Iterable[Mapping[str, str]], size: int = 5_000) -> Iterator[list[Reading]]:
     """Rows as Reading objects in lists of at most ``size``."""
     meters = {meter.meter_id: meter for meter in registry.meters()}
-    now = registry.now()
+    community = registry.community()
+    now = registry.now(community)
     batch: list[Reading] = []
     for line, row in enumerate(rows, start=2):
-        batch.append(_imported(row, line, meters, now))
+        try:
+            batch.append(_imported(row, meters, community, now))
+        except FieldError as error:
+            raise FieldError(f"line {line}.{error.field}", error.message, code=error.code) from error
         if len(batch) == size:
             yield batch
             batch = []
     yield batch
 
 
-def _imported(row: Mapping[str, str], line: int, meters: Mapping[str, Meter], now: datetime) -> Reading:
-    meter = meters.get(row["meter_id"])
+def _imported(
+    row: Mapping[str, str], meters: Mapping[str, Meter], community: Community, now: datetime
+) -> Reading:
+    meter = meters.get(row["meter_id"].lower())
     if meter is None:
-        raise FieldError(f"line {line}.meter_id", "is not a meter of this community", code="unknown_meter")
-    values: dict[str, int | None] = {}
-    for name in ("interval_s", "import_wh", "export_wh", "soc_wh"):
-        text = row[name]
-        if not (text.isdigit() or (name == "soc_wh" and text == "")):
-            raise FieldError(f"line {line}.{name}", f"must be a whole number of at least 0, got {text!r}")
-        values[name] = int(text) if text else None
+        raise FieldError("meter_id", "is not a meter of this community", code="unknown_meter")
     try:
         start = require_utc(datetime.fromisoformat(row["interval_start"]), "interval_start")
-    except ValueError as error:
-        raise FieldError(f"line {line}.interval_start", str(error)) from error
+    except (ValueError, OverflowError) as error:
+        raise FieldError("interval_start", f"must be an instant with an offset: {error}") from error
+    reading = MeterReading(
+        meter_id=meter.meter_id,
+        interval_start=start,
+        **{name: _whole_number(row, name) for name in ("interval_s", "import_wh", "export_wh")},
+    )
+    _check_interval(reading, community, now)
     return Reading(
         meter=meter,
-        interval_start=start.astimezone(UTC),
+        interval_start=start,
+        interval_s=reading.interval_s,
+        import_wh=reading.import_wh,
+        export_wh=reading.export_wh,
+        soc_wh=_whole_number(row, "soc_wh") if row["soc_wh"] else None,
         source=Reading.Source.CSV,
         quality=Reading.Quality.IMPORTED,
         received_at=now,
-        **values,
     )
+
+
+def _whole_number(row: Mapping[str, str], name: str) -> int:
+    text = row[name]
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and int(text) <= MAX_ENERGY_WH):
+        raise FieldError(name, f"must be a whole number in [0, {MAX_ENERGY_WH}], got {text[:40]!r}")
+    return int(text)
 
 
 def read_csv(lines: Iterable[str]) -> Iterator[dict[str, str]]:
     """Rows of a readings CSV; FieldError when a column is missing."""
-    reader = csv.DictReader(lines)
+    reader = csv.DictReader(lines, restval="")
     needed = {"meter_id", "interval_start", "interval_s", "import_wh", "export_wh", "soc_wh"}
     absent = needed - set(reader.fieldnames or [])
     if absent:
         raise FieldError("line 1", f"columns missing: {', '.join(sorted(absent))}")
-    yield from reader
+    for line, row in enumerate(reader, start=2):
+        if None in row:
+            raise FieldError(f"line {line}", "has more fields than the header")
+        yield row

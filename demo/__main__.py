@@ -24,6 +24,9 @@ MAX_SPEED = 3_600
 def main() -> int:
     """Read the command line and do it; the exit status says how it went."""
     arguments = _parser().parse_args()
+    if arguments.work is not _prepare and not (arguments.state / "community.json").exists():
+        print(f"{arguments.state} holds no community: run `python -m demo prepare` first", file=sys.stderr)
+        return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:

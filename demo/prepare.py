@@ -59,9 +59,12 @@ PSEUDONYMS = (
 
 
 def find_scenario(given: str) -> Path:
-    """The file of a scenario given by name (in ``scenarios/``) or by path."""
-    named = SCENARIOS / f"{given}.yaml"
-    return named if named.exists() else Path(given)
+    """The file of a scenario given by name (in ``scenarios/``) or by path; ScenarioError when there is none."""
+    for path in (SCENARIOS / f"{given}.yaml", Path(given)):
+        if path.is_file():
+            return path
+    names = ", ".join(sorted(path.stem for path in SCENARIOS.glob("*.yaml")))
+    raise ScenarioError([f"{given}: there is no such file, nor a scenario of that name ({names})"])
 
 
 def prepare(scenario_path: Path, state: Path, *, day: date | None, speed: float, wall_now: datetime) -> bool:

@@ -150,4 +150,10 @@ def test_owners_sign_the_same_agreements_again(prepared):
 
 def test_a_scenario_is_found_by_name_or_path(tmp_path):
     assert find_scenario("fontana") == SCENARIOS / "fontana.yaml"
-    assert find_scenario(str(tmp_path / "own.yaml")) == tmp_path / "own.yaml"
+    own = tmp_path / "own.yaml"
+    own.touch()
+    assert find_scenario(str(own)) == own
+    with pytest.raises(
+        ScenarioError, match=r"nowhere.yaml: there is no such file.*\(fontana, minimal, simbench\)"
+    ):
+        find_scenario("nowhere.yaml")

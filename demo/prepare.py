@@ -59,7 +59,7 @@ PSEUDONYMS = (
 
 
 def find_scenario(given: str) -> Path:
-    """The file of a scenario given by name (in ``scenarios/``) or by path; ScenarioError when there is none."""
+    """The file of a scenario given by name (in ``scenarios/``) or by path, or ScenarioError."""
     for path in (SCENARIOS / f"{given}.yaml", Path(given)):
         if path.is_file():
             return path

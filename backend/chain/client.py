@@ -9,13 +9,13 @@ from typing import Any, cast
 import requests
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from eth_typing import ABI, ChecksumAddress, HexStr
+from eth_typing import ABI, BlockNumber, ChecksumAddress, HexStr
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCError
 from web3.logs import DISCARD
-from web3.types import FilterParams, RPCEndpoint, RPCResponse, TxParams, TxReceipt
+from web3.types import BlockIdentifier, FilterParams, RPCEndpoint, RPCResponse, TxParams, TxReceipt
 
 from backend.chain.compiler import Artifact
 from backend.chain.errors import (
@@ -145,9 +145,15 @@ class Chain:
         tip = int(self._web3.eth.max_priority_fee)
         return Fees(2 * self.head().base_fee + tip, tip)
 
-    def mined_nonce(self, account: str) -> int:
-        """How many of the account's transactions are in blocks."""
-        return self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), "latest")
+    def mined_nonce(self, account: str, *, blocks_ago: int = 0) -> int:
+        """How many of the account's transactions were in blocks when the newest was ``blocks_ago`` older.
+
+        One block ago is long enough for a receipt to be there.
+        """
+        block: BlockIdentifier = "latest"
+        if blocks_ago:
+            block = BlockNumber(max(self.head().number - blocks_ago, 0))
+        return self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block)
 
     def call(self, role: str, function: str, *arguments: Any) -> Any:  # noqa: ANN401 - the ABI decides
         """The answer of a view function at the newest block; structs have their fields as attributes."""

@@ -81,17 +81,21 @@ class _Sender:
         for row in lost:
             logger.error("the chain has lost %s; sending it again", row.key)
             _move(row, State.SENT, block_number=None, block_time=None, gas_used=None)
+        spent = self._chain.mined_nonce(self._address, blocks_ago=1)
         sent = OutboxTransaction.objects.filter(state=State.SENT).order_by("nonce")
-        changed = [row for row in sent if self._follow(row, mined)]
-        return changed + self._send_waiting(mined)
+        changed = [row for row in sent if self._follow(row, spent)]
+        return changed + self._send_waiting()
 
-    def _follow(self, row: OutboxTransaction, mined: int) -> bool:
-        """Look for a sent row's receipt. ``mined`` was read before, so a used nonce has a receipt by now."""
+    def _follow(self, row: OutboxTransaction, spent: int) -> bool:
+        """Look for a sent row's receipt; send the row again where the node has lost it.
+
+        Nonces below ``spent`` were used when this round began, so a receipt that is there can be found.
+        """
         for tx_hash in (row.tx_hash, *row.replaced_hashes):
             receipt = self._chain.receipt(tx_hash)
             if receipt:
                 return self._record(row, receipt)
-        if row.sender != self._address or row.signed_nonce < mined:
+        if row.sender != self._address or row.signed_nonce < spent:
             logger.warning(
                 "%s: nonce %d of %s is spent or not ours; signing again", row, row.signed_nonce, row.sender
             )
@@ -117,8 +121,9 @@ class _Sender:
             confirmation.confirmed(self._chain, row, receipt)
         return True
 
-    def _send_waiting(self, mined: int) -> list[OutboxTransaction]:
+    def _send_waiting(self) -> list[OutboxTransaction]:
         """Send pending rows in the order they were written, with consecutive nonces."""
+        mined = self._chain.mined_nonce(self._address)
         in_flight = OutboxTransaction.objects.filter(state=State.SENT, sender=self._address)
         count = in_flight.count()
         last = in_flight.aggregate(last=Max("nonce"))["last"]

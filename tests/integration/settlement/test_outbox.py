@@ -81,6 +81,24 @@ def test_a_nonce_used_by_somebody_else_is_replaced(committing, monkeypatch):
     assert (found.state, found.nonce) == ("confirmed", lost.nonce + 1)
 
 
+def test_a_block_mined_in_the_middle_of_a_round_costs_no_nonce(committing, monkeypatch):
+    world = committing
+    world.pump()
+    first = world.row("commit")
+    services.enqueue("later", "exchange", "cancelNonce", [world.operator, 78])
+    receipt = Chain.receipt
+
+    def mined_just_now(self, tx_hash):
+        world.node.rpc("evm_mine")
+        return receipt(self, tx_hash)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "receipt", mined_just_now)
+        world.pump()
+    assert world.row("commit").state == "confirmed"
+    assert OutboxTransaction.objects.get(key="later").nonce == first.nonce + 1
+
+
 def test_a_transaction_that_became_too_cheap_is_sent_dearer(committing):
     world = committing
     world.pump()

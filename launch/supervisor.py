@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,8 +19,12 @@ from launch.process import PrepareError, Process
 
 START_S = 60.0
 """How long a process may take to answer."""
+SETTLE_S = 0.3
+"""How long a process that serves nobody must last to be up."""
 STOP_S = 5.0
 """How long a process may take to end before it is killed."""
+GUARD_S = 3.0
+"""How long a process may take to end when the supervisor itself was killed."""
 UPKEEP_S = 10.0
 _FIRST_DELAY_S, _LAST_DELAY_S, _STEADY_S = 0.5, 30.0, 60.0
 
@@ -56,13 +61,21 @@ class Supervisor:
         """
         self.children: dict[str, Child] = {}
         self._generations: list[list[Child]] = []
+        self._guard: asyncio.subprocess.Process | None = None
         self._logs, self._environment, self._say = logs, dict(environment), say
 
     async def __aenter__(self) -> Self:
+        guard = (sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py")), f"{GUARD_S:g}")
+        self._guard = await asyncio.create_subprocess_exec(
+            *guard, stdin=asyncio.subprocess.PIPE, start_new_session=True
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            await self._guard.wait()
 
     async def start(self, *processes: Process) -> None:
         """Bring processes up side by side, and keep them up; they will also be stopped together.
@@ -123,7 +136,7 @@ class Supervisor:
     async def _spawn(self, process: Process, log: Path, *, shown: bool = False) -> asyncio.subprocess.Process:
         process.prepare()
         with log.open("ab") as stream:
-            return await asyncio.create_subprocess_exec(
+            handle = await asyncio.create_subprocess_exec(
                 *process.command(),
                 cwd=ROOT,
                 env=self._environment,
@@ -132,13 +145,15 @@ class Supervisor:
                 stderr=None if shown else stream,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
             )
+        self._tell_guard(f"+{handle.pid}")
+        return handle
 
     async def _wait_until_up(self, child: Child) -> None:
         """Wait until the process answers; one that serves nobody is up when it has not ended at once."""
         name, probe = child.process.name, child.process.probe
         ended = asyncio.create_task(child.handle.wait())
         up = asyncio.create_task(
-            answers(partial(_ask, child, probe), within_s=START_S) if probe else asyncio.sleep(0.3)
+            answers(partial(_ask, child, probe), within_s=START_S) if probe else asyncio.sleep(SETTLE_S)
         )
         await asyncio.wait({ended, up}, return_when=asyncio.FIRST_COMPLETED)
         try:
@@ -160,7 +175,7 @@ class Supervisor:
         while True:
             since = clock()
             status = await child.handle.wait()
-            _kill_group(child.handle.pid)
+            self._sweep(child.handle)
             delay_s = _FIRST_DELAY_S if clock() - since > _STEADY_S else delay_s
             self._say(f"{child.process.name} ended (status {status}); starting it again in {delay_s:g} s")
             await asyncio.sleep(delay_s)
@@ -190,14 +205,18 @@ class Supervisor:
                 await handle.wait()
         except TimeoutError:
             self._say(f"{process.name} did not end within {STOP_S:g} s: killed")
-        _kill_group(handle.pid)
+        self._sweep(handle)
         await handle.wait()
 
+    def _sweep(self, handle: asyncio.subprocess.Process) -> None:
+        """Kill a process and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(handle.pid, signal.SIGKILL)
+        self._tell_guard(f"-{handle.pid}")
 
-def _kill_group(leader: int) -> None:
-    """Kill a process and all that it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+    def _tell_guard(self, line: str) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.write(f"{line}\n".encode())
 
 
 async def _ask(child: Child, probe: Callable[[], Awaitable[None]]) -> None:

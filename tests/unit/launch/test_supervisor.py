@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from launch import supervisor as module
+from launch.environment import ROOT
 from launch.process import Process
 from launch.supervisor import StartError, Supervisor
 
@@ -42,7 +43,7 @@ def lives(process):
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 (what we wait for happens in other processes)
             await asyncio.sleep(0.02)
 
@@ -103,6 +104,30 @@ def test_what_does_not_end_is_killed_with_its_children(supervisor, tmp_path, mon
     asyncio.run(until(lambda: not any(lives(p) for p in family)))
 
 
+def test_nothing_outlives_a_killed_supervisor_for_long(tmp_path):
+    script = (
+        "import asyncio, os, pathlib, sys\n"
+        "from launch.process import Process\n"
+        "from launch.supervisor import Supervisor\n"
+        f"logs, argv = pathlib.Path({str(tmp_path)!r}), (sys.executable, '-c', {STUBBORN!r})\n"
+        "async def scene():\n"
+        "    async with Supervisor(logs=logs, environment=os.environ, say=print) as supervisor:\n"
+        "        await supervisor.start(Process(name='stubborn', argv=argv))\n"
+        "        await asyncio.sleep(60)\n"
+        "asyncio.run(scene())\n"
+    )
+    parent = psutil.Popen([sys.executable, "-c", script], cwd=ROOT)
+    log = tmp_path / "stubborn.log"
+    asyncio.run(until(lambda: log.exists() and "ready" in log.read_text()))
+    family = parent.children(recursive=True)
+    assert len(family) == 3  # the guard, the stubborn one, its child
+
+    parent.kill()
+    parent.wait()
+
+    asyncio.run(until(lambda: not any(lives(p) for p in family)))
+
+
 def test_a_step_that_fails_shows_its_log(supervisor):
     async def scene():
         async with supervisor:
@@ -112,7 +137,9 @@ def test_a_step_that_fails_shows_its_log(supervisor):
         asyncio.run(scene())
 
 
-def test_a_program_that_ends_at_once_is_a_failed_start(supervisor):
+def test_a_program_that_ends_at_once_is_a_failed_start(supervisor, monkeypatch):
+    monkeypatch.setattr(module, "SETTLE_S", 30)
+
     async def scene():
         async with supervisor:
             await supervisor.start(program("short", "raise SystemExit('port in use')"))

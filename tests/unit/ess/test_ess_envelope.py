@@ -15,11 +15,20 @@ def problem(*, load_kw, pv_kw, buy, sell, soc_kwh=2.0):
         return np.array([values], dtype=float)
 
     return BatteryProblem(
-        load_kw=row(load_kw), pv_kw=row(pv_kw), buy=row(buy), sell=row(sell),
-        step_h=1.0, capacity_kwh=np.array([4.0]), max_charge_kw=np.array([LIMIT_KW]), max_discharge_kw=np.array([LIMIT_KW]),
-        charge_efficiency=np.array([0.95]), discharge_efficiency=np.array([0.95]),
-        soc_initial_kwh=np.array([soc_kwh]), soc_min_kwh=np.array([0.0]), soc_final_kwh=np.array([0.0]),
-    )  # fmt: skip
+        load_kw=row(load_kw),
+        pv_kw=row(pv_kw),
+        buy=row(buy),
+        sell=row(sell),
+        step_h=1.0,
+        capacity_kwh=np.array([4.0]),
+        max_charge_kw=np.array([LIMIT_KW]),
+        max_discharge_kw=np.array([LIMIT_KW]),
+        charge_efficiency=np.array([0.95]),
+        discharge_efficiency=np.array([0.95]),
+        soc_initial_kwh=np.array([soc_kwh]),
+        soc_min_kwh=np.array([0.0]),
+        soc_final_kwh=np.array([0.0]),
+    )
 
 
 def bounds(asked):

@@ -47,7 +47,6 @@ export const theme = createTheme({
     NumberInput: tall,
     PasswordInput: tall,
     Select: tall,
-    Drawer: { styles: { header: { paddingInline: 24, color: "var(--quiet)" }, body: { paddingInline: 24, paddingBottom: 32 }, title: { fontSize: "0.9375rem" } } },
     Tooltip: { defaultProps: { openDelay: 250, multiline: true, maw: 280, events: { hover: true, focus: true, touch: true } } },
   },
 });

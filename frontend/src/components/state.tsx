@@ -5,8 +5,6 @@ import classes from "./state.module.css";
 /** How far along a thing is; the mark says it again without colour. */
 const MARKS = {
   open: "ring",
-  pending: "ring",
-  cleared: "half",
   matched: "half",
   committed: "most",
   settled: "full",
@@ -14,11 +12,7 @@ const MARKS = {
   unmatched: "cross",
 } as const;
 
-export type StateName = keyof typeof MARKS;
-
-export function isStateName(value: string): value is StateName {
-  return value in MARKS;
-}
+type StateName = keyof typeof MARKS;
 
 /** A state as a word with a mark that fills up. */
 export function State({ name }: { name: StateName }) {

@@ -1,4 +1,4 @@
-import { Skeleton } from "@mantine/core";
+import { Skeleton, useMatches } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { EChartsOption } from "echarts";
 import { useMemo } from "react";
@@ -18,6 +18,7 @@ import { crossing, depth, type Depth, type Level } from "./depth";
 import { bookQuery } from "./orders";
 
 const HEIGHT = 470;
+const HEIGHT_NARROW = 320;
 const MICRO = 1_000_000;
 
 /** What is wanted and what is offered at each price for one interval. */
@@ -30,6 +31,8 @@ export function BookPanel({ interval, className }: { interval: Interval; classNa
     () => (surface: Surface) => depthOption(sides ?? { bids: [], offers: [] }, interval, text, format, surface),
     [sides, interval, text, format],
   );
+  const narrow = useMatches({ base: true, sm: false });
+  const height = narrow ? HEIGHT_NARROW : HEIGHT;
   const orders = sides ? sides.bids.length + sides.offers.length : 0;
   const crossed = sides ? crossing(sides) : 0;
   const title = !sides
@@ -41,7 +44,7 @@ export function BookPanel({ interval, className }: { interval: Interval; classNa
     <ChartPanel
       kicker={text("book.kicker", { interval: format.range(interval.start, interval.end) })}
       title={title}
-      height={HEIGHT}
+      height={height}
       className={className}
       figures={
         !book ? null : {
@@ -64,17 +67,17 @@ export function BookPanel({ interval, className }: { interval: Interval; classNa
         )
       }
     >
-      <div style={{ minHeight: HEIGHT, display: "grid" }}>
+      <div style={{ minHeight: height, display: "grid" }}>
         {sides ? (
           orders > 0 ? (
-            <Chart label={title} height={HEIGHT} option={option} />
+            <Chart label={title} height={height} option={option} />
           ) : (
             <Empty>{text("book.empty")}</Empty>
           )
         ) : error ? (
           <Failure error={error} retry={() => void refetch()} />
         ) : (
-          <Skeleton height={HEIGHT} radius="md" />
+          <Skeleton height={height} radius="md" />
         )}
       </div>
     </ChartPanel>

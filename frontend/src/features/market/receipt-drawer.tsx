@@ -1,8 +1,9 @@
-import { Drawer, Skeleton } from "@mantine/core";
+import { Skeleton } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
 
 import { Empty, Failure } from "@/components/failure";
+import { SidePanel } from "@/components/side-panel";
 import { api, unwrap } from "@/lib/api/client";
 import { ApiProblem } from "@/lib/api/problem";
 import { useFormats } from "@/lib/use-formats";
@@ -31,16 +32,9 @@ export function ReceiptDrawer() {
     setSearch(next, { preventScrollReset: true });
   };
   return (
-    <Drawer
-      opened={id !== null}
-      onClose={close}
-      position="right"
-      size={460}
-      title={text("receipt.title")}
-      closeButtonProps={{ "aria-label": text("receipt.close") }}
-    >
+    <SidePanel title={text("receipt.title")} opened={id !== null} onClose={close}>
       {id !== null && <ReceiptOf id={id} />}
-    </Drawer>
+    </SidePanel>
   );
 }
 

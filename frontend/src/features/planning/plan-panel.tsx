@@ -24,8 +24,7 @@ export function PlanPanel() {
     <Panel kicker={text("plan.kicker")} title={title}>
       {plan?.as_of ? (
         <p className={classes.made}>
-          {text("plan.made", { at: format.time(plan.as_of), method: plan.method })}
-          {plan.reason !== "" && `. ${plan.reason}`}
+          {text("plan.made", { at: format.time(plan.as_of), method: plan.method, reason: plan.reason })}
         </p>
       ) : plan ? (
         <Empty>{text("plan.noneWhy")}</Empty>

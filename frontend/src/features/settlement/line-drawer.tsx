@@ -1,6 +1,5 @@
-import { Drawer } from "@mantine/core";
-
 import { Hash } from "@/components/hash";
+import { SidePanel } from "@/components/side-panel";
 import type { StatementLine } from "@/lib/api/types";
 import { useFormats } from "@/lib/use-formats";
 import { useText, type MessageId } from "@/lib/text";
@@ -16,16 +15,9 @@ interface LineDrawerProps {
 export function LineDrawer({ line, onClose }: LineDrawerProps) {
   const text = useText();
   return (
-    <Drawer
-      opened={line !== null}
-      onClose={onClose}
-      position="right"
-      size={460}
-      title={text("line.title")}
-      closeButtonProps={{ "aria-label": text("receipt.close") }}
-    >
+    <SidePanel title={text("line.title")} opened={line !== null} onClose={onClose}>
       {line && <Line line={line} />}
-    </Drawer>
+    </SidePanel>
   );
 }
 

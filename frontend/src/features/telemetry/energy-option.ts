@@ -102,7 +102,7 @@ export function energyOption({ points, stepMs, now, narrow, text, format }: Ener
       line(text("energy.pvForecast"), ENERGY.solar, ahead((point) => (point.pv_forecast_kwh === null ? null : Math.abs(point.pv_forecast_kwh))), true),
       line(text("energy.loadForecast"), surface.ink, ahead((point) => point.load_forecast_kwh), true),
       { ...line(text("energy.load"), surface.ink, points.map((point) => point.load_kwh), false, 2.25), markLine: nowLine(surface, now, text("chart.now")) },
-      soc((point) => (Date.parse(point.start) + stepMs > now ? point.soc_plan_kwh : null), true),
+      soc((point) => (Date.parse(point.start) + stepMs >= now ? point.soc_plan_kwh : null), true),
       soc((point) => point.soc_kwh, false),
     ],
   };

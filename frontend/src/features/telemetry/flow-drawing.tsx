@@ -23,6 +23,8 @@ interface Point {
 const FULL_WIDTH = 34;
 const HOMES_RADIUS = 54;
 const NODE_RADIUS = 29;
+/** Below this width, px, words are shorter. */
+const NARROW = 380;
 
 const ICONS: Record<Strand["name"], IconName> = { sun: "sun", battery: "battery", grid: "grid", neighbours: "neighbours" };
 
@@ -40,7 +42,7 @@ export function FlowDrawing({ power, width, height, label, alone }: FlowDrawingP
         <StrandPath key={strand.name} strand={strand} path={paths(places)[strand.name]} width={strand.kw * scale} />
       ))}
       {drawn.map((strand) => {
-        const id: MessageId = doing(strand);
+        const id = doing(strand, width < NARROW);
         const { x, y } = places[strand.name];
         const beside = strand.name === "neighbours";
         return (
@@ -76,9 +78,9 @@ export function FlowDrawing({ power, width, height, label, alone }: FlowDrawingP
   );
 }
 
-function doing({ name, kw, inwards }: Strand): MessageId {
+function doing({ name, kw, inwards }: Strand, narrow: boolean): MessageId {
   if (name === "sun") return "flow.sun";
-  if (name === "neighbours") return "flow.neighbours";
+  if (name === "neighbours") return narrow ? "flow.neighboursShort" : "flow.neighbours";
   if (kw < STILL_KW) return name === "battery" ? "flow.batteryRests" : "flow.gridRests";
   if (name === "battery") return inwards ? "flow.discharging" : "flow.charging";
   return inwards ? "flow.importing" : "flow.exporting";

@@ -5,7 +5,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 
 SCENARIO ?= fontana
-SPEED ?= 120
+SPEED ?=
 PORT ?=
 DATE ?=
 ARGS ?=
@@ -28,7 +28,7 @@ help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) $(CONTRACTS) $(PAGES) ## start everything: [SCENARIO=fontana|simbench|FILE] [SPEED=120] [PORT=8000]
-	@exec $(PY) -m launch run --scenario "$(SCENARIO)" --speed $(SPEED) $(if $(PORT),--port $(PORT))
+	@exec $(PY) -m launch run --scenario "$(SCENARIO)" $(if $(SPEED),--speed $(SPEED)) $(if $(PORT),--port $(PORT))
 
 day: $(INSTALLED) $(CONTRACTS) ## one day of the community, to the end: [SCENARIO=] [DATE=YYYY-MM-DD] [ARGS=--json]
 	@exec $(PY) -m launch day --scenario "$(SCENARIO)" $(if $(DATE),--date $(DATE)) $(ARGS)

@@ -86,7 +86,9 @@ def _date(text: str) -> date | None:
     return None if text == "today" else date.fromisoformat(text)
 
 
-def _speed(text: str) -> float:
+def _speed(text: str) -> float | None:
+    if text == "scenario":
+        return None
     speed = float(text)
     if not 0 <= speed <= MAX_SPEED:
         raise argparse.ArgumentTypeError(f"must lie in [0, {MAX_SPEED}]")
@@ -107,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--scenario", default="fontana", help="a name in scenarios/, or a file")
     sub.add_argument("--date", type=_date, default=None, help="the first local day: today or YYYY-MM-DD")
     sub.add_argument(
-        "--speed", type=_speed, default=120.0, help="seconds of community time in one of ours; 0 is stepped"
+        "--speed", type=_speed, help="seconds of community time in one of ours (0: stepped); the scenario's"
     )
     sub.add_argument("--stepped", action="store_true", help="the same as --speed 0")
     sub.set_defaults(work=_prepare)

@@ -67,10 +67,12 @@ def find_scenario(given: str) -> Path:
     raise ScenarioError([f"{given}: there is no such file, nor a scenario of that name ({names})"])
 
 
-def prepare(scenario_path: Path, state: Path, *, day: date | None, speed: float, wall_now: datetime) -> bool:
+def prepare(
+    scenario_path: Path, state: Path, *, day: date | None, speed: float | None, wall_now: datetime
+) -> bool:
     """Prepare ``state`` for a community that starts on local ``day`` (None: the wall's); False when it was.
 
-    A running clock (``speed`` > 0) starts at 08:00 local; a stepped one (``speed`` 0) three intervals before
+    ``speed`` None is the scenario's own. A running clock (> 0) starts at 08:00 local; a stepped one (0) three intervals before
     local midnight, so that the first interval of the day can be traded.
     """
     target = state / "community.json"
@@ -82,6 +84,7 @@ def prepare(scenario_path: Path, state: Path, *, day: date | None, speed: float,
                 [f"{state}: holds the community {known}; choose another --state for this scenario"]
             )
         return False
+    speed = scenario.facts.speed if speed is None else speed
     start = clock_start(scenario.facts, day=day, stepped=speed == 0, wall_now=wall_now)
     facts = community_facts(scenario, state, start=start, speed=speed)
     write_history(scenario, facts, state, end=start)

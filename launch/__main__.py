@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     for sub in (run, day, check):
         sub.add_argument("--scenario", default="fontana", help="a name in scenarios/, or a file")
     for sub in (run, check):
-        sub.add_argument("--speed", default="120", help="seconds of the community's time in one of ours")
+        sub.add_argument("--speed", default="scenario", help="seconds of the community's time in one of ours")
     commands.add_parser("services", help="only the four services, until Ctrl-C")
     commands.add_parser("keys", help="print new keys and passwords, for docker compose's .env")
     return parser

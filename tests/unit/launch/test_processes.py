@@ -15,7 +15,7 @@ IN_COMPOSE = {
     "scenario": "${SCENARIO:-fontana}",
     "state": "/state",
     "date": "today",
-    "speed": "${SPEED:-120}",
+    "speed": "${SPEED:-scenario}",
     "host": "0.0.0.0",  # noqa: S104 (in a container, whose ports compose opens)
     "port": "8000",
 }

@@ -72,8 +72,8 @@ def prepare(
 ) -> bool:
     """Prepare ``state`` for a community that starts on local ``day`` (None: the wall's); False when it was.
 
-    ``speed`` None is the scenario's own. A running clock (> 0) starts at 08:00 local; a stepped one (0) three intervals before
-    local midnight, so that the first interval of the day can be traded.
+    ``speed`` None is the scenario's own. A running clock (> 0) starts at 08:00 local; a stepped one (0) three
+    intervals before local midnight, so that the first interval of the day can be traded.
     """
     target = state / "community.json"
     scenario = load_scenario(scenario_path)

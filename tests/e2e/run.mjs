@@ -14,6 +14,8 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const SETTLE_MS = 600_000;
 const SOON_MS = 60_000;
 const MICRO = 1_000_000;
+/** How many open intervals after the soonest one to trade. */
+const AHEAD = 3;
 
 let browser;
 let buyer;
@@ -67,7 +69,7 @@ async function goTo(page, name) {
 }
 
 async function pick(page, label) {
-  await page.locator('input[name="interval"]').or(page.getByLabel(/Delivery interval/)).first().click();
+  await page.getByLabel(/Delivery interval/).first().click();
   await page.getByRole("option", { name: label, exact: true }).click();
 }
 
@@ -102,9 +104,11 @@ test("two members place orders that must meet", async () => {
   for (const page of [buyer, seller]) await goTo(page, "Trade");
   await buyer.getByTestId("summary").waitFor();
 
-  const field = buyer.getByRole("combobox").or(buyer.getByLabel(/Delivery interval/)).first();
-  const chosen = await field.inputValue();
-  await pick(seller, chosen);
+  // An interval for which the agents have not placed orders yet: they leave alone whoever came first.
+  const field = buyer.getByLabel(/Delivery interval/).first();
+  await field.click();
+  await buyer.getByRole("option").nth(AHEAD).click();
+  await pick(seller, await field.inputValue());
   const price = (micro) => micro / MICRO;
   await order(seller, { side: "Sell", kwh: 0.777, limit: price(tariff.feed_in_micro_per_kwh + tariff.fee_micro_per_kwh) });
   await order(buyer, { side: "Buy", kwh: 0.777, limit: price(tariff.import_micro_per_kwh - tariff.fee_micro_per_kwh) });

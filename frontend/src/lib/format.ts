@@ -13,6 +13,8 @@ export interface Formats {
   price: (micro: number) => string;
   percent: (fraction: number) => string;
   number: (value: number, digits?: number) => string;
+  /** `24 s`, `14 min`, `3 h`: the next smaller whole of the largest unit. */
+  duration: (seconds: number) => string;
   /** `14:05` in the community's zone. */
   time: (at: string | number) => string;
   /** `14:00–15:00`. */
@@ -60,6 +62,10 @@ export function formats(locale: string, currency: string, timeZone: string): For
     money: currencyFormat(locale, currency, (value) => (value !== 0 && Math.abs(value) < 0.1 ? 3 : 2)),
     price: currencyFormat(locale, currency, () => 3),
     percent: (fraction) => `${upTo(0).format(fraction * 100)} %`,
+    duration: (seconds) => {
+      if (seconds < 100) return `${Math.floor(seconds)} s`;
+      return seconds < 100 * 60 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
+    },
     number: (value, digits = 0) => upTo(digits).format(value),
     time,
     range: (start, end) => `${time(start)}–${time(end)}`,

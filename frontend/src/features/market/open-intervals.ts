@@ -29,8 +29,11 @@ export function useOpenIntervals(gateOpenH: number): OpenIntervals {
   return { intervals, error, retry: () => void refetch(), now: at };
 }
 
-/** What to trade first: the soonest interval that leaves a minute of the reader's own time before its gate closes. */
+/** The reader's own time, ms, that an interval must leave before its gate closes to be offered first. */
+const UNHURRIED_MS = 12_000;
+
+/** What to trade first: the soonest interval that leaves time to decide. */
 export function firstChoice(intervals: readonly Interval[], now: number, speed: number): Interval | undefined {
-  const unhurried = intervals.find((interval) => Date.parse(interval.gate_closure) - now > 60_000 * Math.max(speed, 1));
+  const unhurried = intervals.find((interval) => Date.parse(interval.gate_closure) - now > UNHURRIED_MS * Math.max(speed, 1));
   return unhurried ?? intervals[intervals.length - 1];
 }

@@ -1,4 +1,4 @@
-import { Button, NumberInput, SegmentedControl, Select } from "@mantine/core";
+import { Button, NumberInput, SegmentedControl } from "@mantine/core";
 import { useState, type SubmitEvent } from "react";
 
 import { describe } from "@/components/failure";
@@ -11,6 +11,7 @@ import { useText } from "@/lib/text";
 
 import { bounds } from "./bounds";
 import { review, suggestedLimit, type Remark } from "./draft";
+import { IntervalSelect } from "./interval-select";
 import { usePlaceOrder, type Signer } from "./orders";
 import { TicketSummary } from "./ticket-summary";
 import classes from "./trade-desk.module.css";
@@ -19,7 +20,7 @@ const MICRO = 1_000_000;
 
 interface TicketProps {
   community: Community;
-  participant: Me["participant"];
+  participant: NonNullable<Me["participant"]>;
   account: Account | undefined;
   intervals: readonly Interval[];
   interval: Interval;
@@ -47,7 +48,7 @@ export function Ticket({ community, participant, account, intervals, interval, n
   const gateClosed = Date.parse(interval.gate_closure) <= now;
   const found = review({ side, energyWh, limit }, within, gateClosed, mandate);
   const refused = place.error instanceof ApiProblem ? place.error : null;
-  const ready = !found.energy && !found.limit && !found.gate && energyWh !== null && limit !== null && participant !== null;
+  const ready = !found.energy && !found.limit && !found.gate && energyWh !== null && limit !== null;
 
   const say = (remark: Remark | null) =>
     remark &&
@@ -79,18 +80,7 @@ export function Ticket({ community, participant, account, intervals, interval, n
         submit("agent");
       }}
     >
-      <Select
-        label={text("ticket.interval", { zone: format.zone(interval.start) })}
-        data={intervals.map(({ start, end }) => ({ value: start, label: `${format.day(start)}, ${format.range(start, end)}` }))}
-        value={interval.start}
-        allowDeselect={false}
-        onChange={(start) => {
-          if (start !== null) onPick(start);
-        }}
-        description={say(found.gate) ?? text("ticket.gate", { at: format.time(interval.gate_closure) })}
-        comboboxProps={{ middlewares: { flip: true, shift: true } }}
-        name="interval"
-      />
+      <IntervalSelect intervals={intervals} interval={interval} now={now} onPick={onPick} />
       <SegmentedControl
         fullWidth
         aria-label={text("ticket.side")}
@@ -126,11 +116,14 @@ export function Ticket({ community, participant, account, intervals, interval, n
           name="limit"
         />
       </div>
-      {found.advice && (
-        <p className={classes.remark}>
-          <Icon name="alarm" size={17} />
-          {say(found.advice)}
-        </p>
+      {[found.gate, found.advice].map(
+        (remark) =>
+          remark && (
+            <p key={remark.id} className={classes.remark}>
+              <Icon name="alarm" size={17} />
+              {say(remark)}
+            </p>
+          ),
       )}
       {energyWh !== null && limit !== null && (
         <TicketSummary draft={{ side, interval, energyWh, limit }} bounds={within} mandate={mandate} />

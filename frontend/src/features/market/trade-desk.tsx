@@ -8,6 +8,7 @@ import type { Account, Community, Me } from "@/lib/api/types";
 import { useText } from "@/lib/text";
 
 import { BookPanel } from "./book-panel";
+import { IntervalSelect } from "./interval-select";
 import { firstChoice, useOpenIntervals } from "./open-intervals";
 import { Ticket } from "./ticket";
 import classes from "./trade-desk.module.css";
@@ -37,7 +38,8 @@ export function TradeDesk({ community, participant, account }: TradeDeskProps) {
           <Empty>{text("ticket.noInterval")}</Empty>
         ) : (
           chosen &&
-          intervals && (
+          intervals &&
+          (participant ? (
             <Ticket
               community={community}
               participant={participant}
@@ -47,7 +49,9 @@ export function TradeDesk({ community, participant, account }: TradeDeskProps) {
               now={now}
               onPick={setPicked}
             />
-          )
+          ) : (
+            <IntervalSelect intervals={intervals} interval={chosen} now={now} onPick={setPicked} />
+          ))
         )}
       </Panel>
       {chosen && <BookPanel interval={chosen} className={classes.book} />}

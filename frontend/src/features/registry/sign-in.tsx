@@ -20,7 +20,8 @@ export function SignIn({ onDone }: { onDone: () => void }) {
   const signIn = useSignIn();
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
-  const accounts = community?.demo_accounts ?? [];
+  // Members first: they are what the demonstration is about.
+  const accounts = [...(community?.demo_accounts ?? [])].sort((one, other) => rank(one) - rank(other));
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
@@ -78,6 +79,8 @@ export function SignIn({ onDone }: { onDone: () => void }) {
 }
 
 const ROLES: Record<string, MessageId | undefined> = { operator: "role.operator", auditor: "role.auditor" };
+
+const rank = ({ role }: Account) => ["prosumer", "operator", "auditor"].indexOf(role);
 
 type Account = Community["demo_accounts"][number];
 

@@ -39,7 +39,7 @@ export function StatementPanel({ participant, className }: StatementPanelProps) 
     ? text("bill.waiting")
     : lines.length === 0
       ? text("bill.none")
-      : text(net >= 0 ? "bill.paid" : "bill.earned", { amount: format.money(Math.abs(net)) });
+      : text(net >= 0 ? "bill.paid" : "bill.earned", { who: participant ?? "you", amount: format.money(Math.abs(net)) });
 
   return (
     <Panel

@@ -15,6 +15,7 @@ from backend.registry.models import Community, Site
 from backend.settlement import queries as settlement
 from backend.telemetry import queries as telemetry
 from domain.energy import SiteEnergy
+from domain.errors import FieldError
 from domain.time import TimeGrid
 from domain.units import MICRO_PER_UNIT, WH_PER_KWH
 from ess.dynamics import replay
@@ -25,12 +26,12 @@ Floats = NDArray[np.float64]
 
 
 def report(start: datetime, end: datetime) -> dict[str, Any]:
-    """Figures of ``[start, end)``.
+    """Figures of the intervals that begin in ``[start, end)``; FieldError when none does.
 
     Without the VPP means: own PV, own battery on self-consumption, the retailer's tariff.
     """
     community = registry.community()
-    grid = TimeGrid(start, community.step, (end - start) // community.step)
+    grid = intervals_within(community, start, end)
     sites = list(registry.sites())
     energy = telemetry.site_energy(grid, sites)
     alone = without_community(community, grid, sites, energy)
@@ -75,6 +76,16 @@ def report(start: datetime, end: datetime) -> dict[str, Any]:
         "unsettled_intervals": len(grid) - settled,
         "conserved": settlement.conserved(start, end),
     }
+
+
+def intervals_within(community: Community, start: datetime, end: datetime) -> TimeGrid:
+    """The intervals that begin in ``[start, end)``; FieldError when none does."""
+    first = registry.interval_start(community, start)
+    if first < start:
+        first += community.step
+    if first >= end:
+        raise FieldError("to", "no delivery interval begins in this range")
+    return TimeGrid(first, community.step, -((first - end) // community.step))
 
 
 def share(value: float) -> float:

@@ -54,7 +54,8 @@ def problem(status: int, errors: list[dict[str, str]], *, detail: str = "", code
 
 def _flatten(details: Any, path: str) -> Iterator[dict[str, str]]:  # noqa: ANN401 - DRF nests freely
     if isinstance(details, dict) and set(details) == {"message", "code"}:
-        yield {"field": path or "body", "message": str(details["message"]), "code": str(details["code"])}
+        message = str(details["message"]).encode(errors="replace").decode()  # it may echo half a character
+        yield {"field": path or "body", "message": message, "code": str(details["code"])}
     elif isinstance(details, dict):
         for name, inner in details.items():
             step = "" if name == "non_field_errors" else str(name)

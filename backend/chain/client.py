@@ -15,7 +15,7 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCError
 from web3.logs import DISCARD
-from web3.types import BlockIdentifier, FilterParams, RPCEndpoint, RPCResponse, TxParams, TxReceipt
+from web3.types import FilterParams, RPCEndpoint, RPCResponse, TxParams, TxReceipt
 
 from backend.chain.compiler import Artifact
 from backend.chain.errors import (
@@ -145,15 +145,20 @@ class Chain:
         tip = int(self._web3.eth.max_priority_fee)
         return Fees(2 * self.head().base_fee + tip, tip)
 
-    def mined_nonce(self, account: str, *, blocks_ago: int = 0) -> int:
-        """How many of the account's transactions were in blocks when the newest was ``blocks_ago`` older.
+    def mined_nonce(self, account: str) -> int:
+        """How many of the account's transactions are in blocks."""
+        return self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), "latest")
 
-        One block ago is long enough for a receipt to be there.
+    def spent_nonce(self, account: str) -> int:
+        """Nonces below this were used a block ago or earlier, so that their receipts are there.
+
+        0 where the node, fresh from a restart, has only the newest block's state.
         """
-        block: BlockIdentifier = "latest"
-        if blocks_ago:
-            block = BlockNumber(max(self.head().number - blocks_ago, 0))
-        return self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block)
+        block = BlockNumber(max(self.head().number - 1, 0))
+        try:
+            return self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block)
+        except Web3RPCError:
+            return 0
 
     def call(self, role: str, function: str, *arguments: Any) -> Any:  # noqa: ANN401 - the ABI decides
         """The answer of a view function at the newest block; structs have their fields as attributes."""

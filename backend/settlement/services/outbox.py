@@ -81,7 +81,7 @@ class _Sender:
         for row in lost:
             logger.error("the chain has lost %s; sending it again", row.key)
             _move(row, State.SENT, block_number=None, block_time=None, gas_used=None)
-        spent = self._chain.mined_nonce(self._address, blocks_ago=1)
+        spent = self._chain.spent_nonce(self._address)
         sent = OutboxTransaction.objects.filter(state=State.SENT).order_by("nonce")
         changed = [row for row in sent if self._follow(row, spent)]
         return changed + self._send_waiting()

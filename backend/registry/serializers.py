@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from domain.time import EPOCH
-from domain.units import require_finite
 
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # leaves a year to reckon with
 
@@ -27,18 +26,6 @@ class InstantField(serializers.DateTimeField):
         if not EPOCH <= instant < LATEST:
             self.fail("out_of_range")
         return instant
-
-
-class FiniteFloatField(serializers.FloatField):
-    """A float; NaN and infinities are refused."""
-
-    def to_internal_value(self, data: Any) -> float:  # noqa: ANN401 - DRF's signature
-        """Refuse what JSON cannot mean."""
-        value = super().to_internal_value(data)
-        try:
-            return require_finite(value, self.field_name or "value")
-        except ValueError as error:
-            raise serializers.ValidationError("must be a finite number", code="not_finite") from error
 
 
 class ClockSerializer(serializers.Serializer[dict[str, Any]]):

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backend.registry.serializers import FiniteFloatField, InstantField
+from backend.registry.serializers import InstantField
 from backend.registry.tasks import announce
 from backend.telemetry import services
 from backend.telemetry.models import Reading
@@ -36,8 +36,8 @@ class StatusSerializer(serializers.Serializer[dict[str, Any]]):
 
     meter_id = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")
     at = InstantField()
-    power_kw = FiniteFloatField()
-    soc_kwh = FiniteFloatField(required=False, allow_null=True, default=None)
+    power_kw = serializers.FloatField()
+    soc_kwh = serializers.FloatField(required=False, allow_null=True, default=None)
 
 
 class ReadingsView(APIView):

@@ -22,7 +22,7 @@ E2E := tests/e2e/node_modules/.installed-$(call sum,tests/e2e/package-lock.json)
 PAGES_FROM := $(sort $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null))
 PAGES := frontend/dist/.built-$(call sum,$(PAGES_FROM))
 
-.PHONY: help run day services test lint test-python test-contracts test-frontend test-e2e install lock clean
+.PHONY: help run day services test lint bench test-python test-contracts test-frontend test-e2e install lock clean
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ test-frontend: $(FRONTEND)
 
 test-e2e: $(INSTALLED) $(CONTRACTS) $(PAGES) $(E2E)
 	$(PY) -m launch check -- npm --prefix tests/e2e test
+
+bench: $(INSTALLED) ## time what must be fast, as ratios; make bench-NAME for one of them
+	$(PY) -m tests.benchmarks
+
+bench-%: $(INSTALLED)
+	$(PY) -m tests.benchmarks $*
 
 install: $(INSTALLED) $(CONTRACTS) $(PAGES) $(E2E) ## fetch and build everything, start nothing
 

@@ -1,0 +1,23 @@
+"""Every benchmark runs, at a size that takes no time; how fast is not a test's business."""
+
+import json
+
+import pytest
+
+from tests.benchmarks.registry import at_least, at_most, store
+from tests.benchmarks.suite import BENCHMARKS
+
+TIMED = {"time for twice the book", "one at a time / together"}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_runs_and_keeps_what_does_not_depend_on_time(name, tmp_path):
+    rows = BENCHMARKS[name](0.01)
+    assert all(row.holds is not False for row in rows if row.metric not in TIMED)
+    kept = json.loads(store(name, rows, tmp_path).read_text())
+    assert [set(row) for row in kept] == [{"metric", "value", "unit", "target", "holds"}] * len(rows)
+
+
+def test_a_missed_target_is_said():
+    assert at_most("time", 3.0, "s", 2.0).holds is False
+    assert at_least("speed", 1.0, "ratio", 2.0).holds is False

@@ -115,7 +115,8 @@ def plan(as_of_iso: str, _now_iso: str) -> None:
         planning_services.run_forecasts(as_of)
         schedule_batteries(as_of)
         positions = net_positions(as_of)
-        agents.set_prices(positions, as_of=as_of)
+        if positions:
+            agents.set_prices(positions, as_of=as_of)
         agents.run_agents(positions, as_of=as_of)
     announce("planned", as_of=as_of_iso)
     cache.delete(claim("plan", as_of_iso))

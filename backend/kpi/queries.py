@@ -109,7 +109,7 @@ def _value(number: float) -> float | None:
 
 
 def expected(grid: TimeGrid, sites: list[Site], quantity: str, now: datetime) -> Floats:
-    """Forecast energy of all sites, kWh of shape (3, T): 10 %, 50 %, 90 %; NaN where none was made."""
+    """Forecast energy of all sites, kWh of shape (3, T): 10 %, 50 %, 90 %; NaN where one's is missing."""
     found = np.full((3, len(grid)), np.nan)
     newest = planning.newest_rolling_run(now)
     runs = ForecastRun.objects.filter(
@@ -124,7 +124,10 @@ def expected(grid: TimeGrid, sites: list[Site], quantity: str, now: datetime) ->
         run__in=wanted, quantity=quantity, site__in=sites
     ):
         by_run.setdefault(stored.run_id, []).append(stored)
+    concerned = [site for site in sites if quantity == "load" or site.pv_nominal_kw > 0]
     for run_id, stored_forecasts in by_run.items():
+        if len(stored_forecasts) < len(concerned):
+            continue
         total = sum_independent([stored.to_domain() for stored in stored_forecasts])
         steps = len(total.grid) if newest and run_id == newest.pk else 1
         bands = np.array([total.quantile(level) for level in (BAND[0], 0.5, BAND[1])]) * grid.step_h

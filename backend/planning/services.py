@@ -1,6 +1,8 @@
 """Forecasts issued and batteries scheduled; what a later stage knows comes in as an argument."""
 
 import hashlib
+import logging
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +20,7 @@ from backend.planning.models import ForecastRun, ModelVersion, ScheduleRun, Site
 from backend.registry import queries as registry
 from backend.registry.models import Community, Site
 from backend.telemetry import queries as telemetry
+from domain.errors import FieldError
 from domain.forecast import Forecast
 from domain.time import TimeGrid
 from ess.envelope import first_envelope
@@ -32,6 +35,7 @@ MAX_HISTORY = timedelta(days=42)
 RETRAIN_AFTER = timedelta(days=1)
 SEED = 20_260_101
 QUANTITIES = ("load", "pv")
+logger = logging.getLogger(__name__)
 
 
 def horizon_grid(community: Community, as_of: datetime) -> TimeGrid:
@@ -54,7 +58,10 @@ def history(community: Community, quantity: str, as_of: datetime) -> tuple[Histo
 
 
 def train_models(as_of: datetime) -> list[ModelVersion]:
-    """Train the serving model of each quantity on what is known at ``as_of``; once for each instant."""
+    """Train the serving model of each quantity on what is known at ``as_of``; once for each instant.
+
+    Where too little is known yet, there is no model yet.
+    """
     community = registry.community()
     trained = []
     for quantity in QUANTITIES:
@@ -65,7 +72,14 @@ def train_models(as_of: datetime) -> list[ModelVersion]:
         version = ModelVersion.objects.filter(**key).first()
         if version is None:
             path = Path("models") / f"{quantity}-{as_of:%Y%m%dT%H%M}"
-            train(queries.SERVING_MODEL, past, trained_at=as_of, seed=SEED).save(settings.STATE_DIR / path)
+            try:
+                model = train(queries.SERVING_MODEL, past, trained_at=as_of, seed=SEED)
+            except FieldError as error:
+                if error.code != "too_short":
+                    raise
+                logger.warning("no %s model yet: the history %s", quantity, error.message)
+                continue
+            model.save(settings.STATE_DIR / path)
             digest = hashlib.sha256(past.values.tobytes()).hexdigest()
             version, _ = ModelVersion.objects.get_or_create(
                 **key, defaults={"path": str(path), "seed": SEED, "data_hash": digest}
@@ -86,7 +100,10 @@ def _artefact(path: str) -> Model:
 
 
 def run_forecasts(as_of: datetime) -> ForecastRun:
-    """Issue the rolling forecast of all sites, at local midnight the day-ahead one too; once an ``as_of``."""
+    """Issue the rolling forecast of all sites, at local midnight the day-ahead one too; once an ``as_of``.
+
+    A site of which too little is known gets none, and holds nobody else up.
+    """
     existing = queries.rolling_run(as_of)
     if existing:
         return existing
@@ -94,22 +111,10 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
     kinds = [ForecastRun.Kind.ROLLING]
     if as_of.astimezone(ZoneInfo(community.time_zone)).time() == datetime.min.time():
         kinds.append(ForecastRun.Kind.DAY_AHEAD)
-    steps = len(horizon_grid(community, as_of))
-    issued: list[tuple[str, str, Site, Forecast]] = []
-    for quantity in QUANTITIES:
-        past, sites = history(community, quantity, as_of)
-        if not sites:
-            continue
-        version = queries.newest_model(quantity)
-        models = {queries.REFERENCE_MODEL: train(queries.REFERENCE_MODEL, past, trained_at=as_of, seed=SEED)}
-        if version is not None:
-            models[queries.SERVING_MODEL] = _artefact(version.path)
-        for name, model in models.items():
-            found = model.predict(past, issued_at=as_of, horizon=steps)
-            issued += [(name, quantity, site, forecast) for site, forecast in zip(sites, found, strict=True)]
+    issued = _issued(community, as_of)
     with transaction.atomic():
         for kind in kinds:
-            for name in {name for name, *_ in issued}:
+            for name in (queries.SERVING_MODEL, queries.REFERENCE_MODEL):
                 run, fresh = ForecastRun.objects.get_or_create(kind=kind, model_name=name, issued_at=as_of)
                 if fresh:
                     SiteForecast.objects.bulk_create(
@@ -118,6 +123,39 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
                         if issuer == name
                     )
     return queries.issued_run(as_of)
+
+
+def _issued(community: Community, as_of: datetime) -> list[tuple[str, str, Site, Forecast]]:
+    """Each model's forecasts, by quantity, of the sites of which every quantity can be forecast."""
+    steps = len(horizon_grid(community, as_of))
+    known: defaultdict[tuple[str, str], dict[str, Forecast]] = defaultdict(dict)
+    for quantity in QUANTITIES:
+        past, sites = history(community, quantity, as_of)
+        if not sites:
+            continue
+        for name, model in _models(quantity, past, as_of).items():
+            forecasts = model.forecast_known(past, issued_at=as_of, horizon=steps)
+            for series, forecast in forecasts.items():
+                known[name, series][quantity] = forecast
+    issued = []
+    for site in registry.sites():
+        quantities = QUANTITIES if site.pv_nominal_kw > 0 else ("load",)
+        for name in (queries.SERVING_MODEL, queries.REFERENCE_MODEL):
+            found = known[name, str(site.pk)]
+            if len(found) == len(quantities):
+                issued += [(name, quantity, site, forecast) for quantity, forecast in found.items()]
+            else:
+                logger.warning("no %s forecast for %s: too little is known of it", name, site)
+    return issued
+
+
+def _models(quantity: str, past: History, as_of: datetime) -> dict[str, Model]:
+    """The reference, and the serving model once one could be trained, by name."""
+    models = {queries.REFERENCE_MODEL: train(queries.REFERENCE_MODEL, past, trained_at=as_of, seed=SEED)}
+    version = queries.newest_model(quantity)
+    if version is not None:
+        models[queries.SERVING_MODEL] = _artefact(version.path)
+    return models
 
 
 def _stored(run: ForecastRun, quantity: str, site: Site, forecast: Forecast) -> SiteForecast:
@@ -153,6 +191,8 @@ class Outlook:
 def run_schedules(as_of: datetime, outlook: Outlook) -> ScheduleRun:
     """Plan every battery over the coming day; once for each ``as_of``.
 
+    A battery whose site has no forecast gets no plan: its device keeps to its own rule.
+
     In intervals whose gate has closed, trades are fixed: the connection's position is measured from what was
     bought and sold, and only the difference is priced, at the imbalance prices.
     """
@@ -161,10 +201,11 @@ def run_schedules(as_of: datetime, outlook: Outlook) -> ScheduleRun:
         return existing
     community = registry.community()
     grid = horizon_grid(community, as_of)
-    sites = [site for site in registry.sites() if hasattr(site, "battery")]
+    medians = _medians(as_of)
+    sites = [site for site in registry.sites() if hasattr(site, "battery") and (site.pk, "load") in medians]
     if not sites:
         return ScheduleRun.objects.get_or_create(as_of=as_of, defaults={"seconds": 0.0})[0]
-    problem = _problem(sites, grid, outlook, _medians(as_of), states_of_charge(sites, as_of))
+    problem = _problem(sites, grid, outlook, medians, states_of_charge(sites, as_of))
     planned = schedule(problem)
     envelope = first_envelope(problem, planned)
     wording = Wording(grid, ZoneInfo(community.time_zone), community.currency)

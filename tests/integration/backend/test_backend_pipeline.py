@@ -256,3 +256,44 @@ def test_what_was_sold_is_what_the_next_plan_delivers(known):
 
     pipeline.schedule_batteries(NOW)
     assert Command.objects.get().grid_target_kw == -3
+
+
+def plan_with(town, rows):
+    """Whom the agents could trade for, after planning on these rows; Ana and Ben have mandates."""
+    telemetry.import_readings(rows)
+    town.to(OPENED)
+    for name in ("ana", "ben", "cleo"):
+        town.mandate(name)
+    pipeline.plan(OPENED.isoformat(), OPENED.isoformat())
+    assert due(OPENED) == [("clear", FIRST, "")]  # planning is done, whatever came of it
+    return set(Order.objects.values_list("participant__pseudonym", flat=True))
+
+
+@pytest.mark.parametrize("silent", [timedelta(days=8), timedelta(days=DAYS + 1)], ids=["a week", "always"])
+def test_a_member_who_fell_silent_holds_nobody_up(town, silent):
+    """No action for whom there is no trustworthy forecast; the others go on."""
+    until = iso(OPENED - silent)
+    rows = [r for r in history() if r["meter_id"] != meter_id("cleo") or r["interval_start"] < until]
+    assert plan_with(town, rows) == {"ana-p", "ben-p"}
+    assert Command.objects.get().meter.site == town.meter("ben").site
+    assert SiteForecast.objects.filter(site=town.meter("cleo").site).count() == 0
+    (point,) = town.client().get(f"/api/v1/series?from={iso(OPENED)}&to={iso(FIRST)}").json()["points"]
+    assert point["load_forecast_kwh"] is None  # of the whole community it is not known
+    assert point["pv_forecast_kwh"] is not None
+
+
+def test_a_home_whose_battery_meter_fell_silent_is_left_to_its_own_rule(town):
+    """Its load is known only with all of its meters."""
+    rows = [r for r in history() if r["meter_id"] != meter_id("ben", "battery")]
+    assert plan_with(town, rows) == {"ana-p", "cleo-p"}
+    assert not Command.objects.exists()
+
+
+@pytest.mark.parametrize("hours", [0, 1, 23])
+def test_a_community_that_has_only_begun_takes_no_action_yet(town, hours):
+    since = iso(OPENED - hours * HOUR)
+    assert plan_with(town, [r for r in history() if r["interval_start"] >= since]) == set()
+    assert AgentRound.objects.get().orders == 0
+    assert not Command.objects.exists()
+    assert not ModelVersion.objects.exists()
+    assert not PriceRun.objects.exists()

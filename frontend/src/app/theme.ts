@@ -1,4 +1,10 @@
-import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
+import {
+  createTheme,
+  defaultVariantColorsResolver,
+  type CSSVariablesResolver,
+  type MantineColorsTuple,
+  type VariantColorsResolver,
+} from "@mantine/core";
 
 import { ENERGY, SURFACE, type Surface } from "@/lib/palette";
 
@@ -30,10 +36,17 @@ const gray: MantineColorsTuple = [
 
 const tall = { styles: { root: { "--input-height": "2.625rem" } } };
 
+/** Ink on paper by day, paper on ink by night: Mantine's own contrast looks at the light shade alone. */
+const variantColors: VariantColorsResolver = (input) => {
+  const resolved = defaultVariantColorsResolver(input);
+  if (input.variant !== "filled" || (input.color ?? input.theme.primaryColor) !== "ink") return resolved;
+  return { ...resolved, background: "var(--ink)", hover: "color-mix(in srgb, var(--ink) 86%, var(--card))", color: "var(--card)" };
+};
+
 export const theme = createTheme({
+  variantColorResolver: variantColors,
   primaryColor: "ink",
   primaryShade: { light: 9, dark: 0 },
-  autoContrast: true,
   colors: { ink, gray, dark: ["#e7efec", "#c3d0ca", "#95a8a1", "#5f736b", "#35453f", "#24332e", "#1a2723", "#111b18", "#0d1614", "#0a1210"] },
   fontFamily: "'Geist Variable', system-ui, sans-serif",
   fontFamilyMonospace: "'Geist Mono Variable', ui-monospace, monospace",

@@ -1,0 +1,68 @@
+import type { Account, Community, Interval, Me } from "@/lib/api/types";
+
+const address = (digit: string) => `0x${digit.repeat(40)}`;
+
+export const community: Community = {
+  name: "Fontana, California",
+  scenario: "fontana",
+  time_zone: "America/Los_Angeles",
+  currency: "USD",
+  interval_s: 3600,
+  gate_open_h: 24,
+  gate_close_intervals: 1,
+  agent_address: address("a"),
+  retailer_address: address("b"),
+  community_fund_address: address("c"),
+  eip712: { name: "Commonwatt", version: "1", chainId: 31337, verifyingContract: address("d") },
+  contracts: { token: address("e"), exchange: address("d"), registry: address("f") },
+  tariff: { import_micro_per_kwh: 220_000, feed_in_micro_per_kwh: 80_000, fee_micro_per_kwh: 2_000, bands: [] },
+  demo_accounts: [],
+};
+
+export const clock = {
+  now: "2017-07-12T20:20:00Z",
+  wall_now: "2026-01-01T00:00:00Z",
+  speed: 1,
+  interval_s: 3600,
+  interval_start: "2017-07-12T20:00:00Z",
+  interval_end: "2017-07-12T21:00:00Z",
+  readAt: 0,
+};
+
+export const interval: Interval = {
+  start: "2017-07-12T23:00:00Z",
+  end: "2017-07-13T00:00:00Z",
+  state: "open",
+  gate_closure: "2017-07-12T22:00:00Z",
+  price_micro_per_kwh: null,
+  retail_micro_per_kwh: 220_000,
+  feed_in_micro_per_kwh: 80_000,
+  imbalance_micro_per_kwh: 220_000,
+  fee_micro_per_kwh: 2_000,
+  reference_micro_per_kwh: 150_000,
+  traded_wh: 0,
+  orders: 0,
+};
+
+export const participant: NonNullable<Me["participant"]> = {
+  id: 1,
+  pseudonym: "Alder",
+  wallet_address: address("1"),
+  agent_address: address("a"),
+  site_id: 1,
+  meter_id: `0x${"2".repeat(64)}`,
+  battery_capacity_kwh: 6.4,
+};
+
+export const account: Account = {
+  wallet_address: address("1"),
+  balance_micro: 250_000_000,
+  pending_withdrawal_micro: 0,
+  mandate: {
+    agent_address: address("a"),
+    max_buy_micro_per_kwh: 540_000,
+    min_sell_micro_per_kwh: 80_000,
+    max_wh_per_day: 10_000,
+    valid_until: "2018-01-01T00:00:00Z",
+  },
+};

@@ -523,9 +523,11 @@ export interface components {
             interval_start: string;
             interval_end: string;
             /** Format: double */
-            power_kw: number;
+            power_min_kw: number;
             /** Format: double */
-            grid_target_kw: number | null;
+            power_max_kw: number;
+            /** Format: double */
+            grid_target_kw: number;
             lease_expires_at: string;
         };
         /** @description The command in force, if there is one. */

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,18 +64,20 @@ class Scenario:
 
 
 @contextmanager
-def _instance(
-    folder: Path, *, fresh: bool, port: int | None = None, extra: Mapping[str, str] | None = None
-) -> Iterator[Instance]:
+def _instance(folder: Path, *, fresh: bool, port: int | None = None) -> Iterator[Instance]:
     """Hold a state folder and say what would run from it.
 
     Args:
         folder: where the state lies.
-        fresh: whether to begin with nothing, in nobody's way.
+        fresh: whether to begin with nothing, in nobody's way, on services of its own.
         port: of the web server, where the user insists on one.
-        extra: variables for all processes.
+
+    Raises:
+        StateBusyError: somebody else's files lie there, or another launcher holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if fresh and any(folder.iterdir()) and not (folder / "lock").exists():
+        raise StateBusyError(f"{folder} holds other files: set COMMONWATT_STATE to another folder")
     state = State(folder)
     with held(state):
         if fresh:
@@ -84,19 +86,21 @@ def _instance(
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         state.create()
         fresh_logs(state.logs)
+        given = dict(os.environ)
         if fresh:
             chosen = ports.any_free()
+            for variable in SERVICE_VARIABLES.values():  # what others keep there is not to be played with
+                given.pop(variable, None)
         else:
             chosen = ports.choose(ports.recall(state.ports), web=port)
             ports.remember(state.ports, chosen)
-        yield Instance.create(state, ports=chosen, say=say, given=os.environ, extra=extra or {})
+        yield Instance.create(state, ports=chosen, say=say, given=given)
 
 
 async def _run(arguments: argparse.Namespace) -> int:
     scenario = Scenario.find(arguments.scenario)
     folder = _state_folder() or ROOT / ".commonwatt" / scenario.name
-    extra = {"SPEED": arguments.speed}
-    with _instance(folder, fresh=False, port=arguments.port, extra=extra) as instance:
+    with _instance(folder, fresh=False, port=arguments.port) as instance:
         claim(instance.layout.state, scenario.given)
         placeholders = {"scenario": scenario.given, "date": "today", "speed": arguments.speed}
         async with instance.supervisor:
@@ -110,7 +114,7 @@ async def _run(arguments: argparse.Namespace) -> int:
 async def _day(arguments: argparse.Namespace) -> int:
     scenario = Scenario.find(arguments.scenario)
     folder = (_state_folder() or ROOT / ".commonwatt") / "day"
-    with _instance(folder, fresh=True, extra={"SPEED": "0"}) as instance:
+    with _instance(folder, fresh=True) as instance:
         async with instance.supervisor:
             placeholders = {"scenario": scenario.given, "date": arguments.date, "speed": "0"}
             await instance.start_platform(placeholders)
@@ -123,7 +127,7 @@ async def _day(arguments: argparse.Namespace) -> int:
 async def _check(arguments: argparse.Namespace) -> int:
     scenario = Scenario.find(arguments.scenario)
     folder = (_state_folder() or ROOT / ".commonwatt") / "check"
-    with _instance(folder, fresh=True, extra={"SPEED": arguments.speed}) as instance:
+    with _instance(folder, fresh=True) as instance:
         placeholders = {"scenario": scenario.given, "date": "today", "speed": arguments.speed}
         async with instance.supervisor:
             await instance.start_platform(placeholders)

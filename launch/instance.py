@@ -79,13 +79,7 @@ class Instance:
 
     @classmethod
     def create(
-        cls,
-        state: State,
-        *,
-        ports: Mapping[str, int],
-        say: Say,
-        given: Mapping[str, str],
-        extra: Mapping[str, str],
+        cls, state: State, *, ports: Mapping[str, int], say: Say, given: Mapping[str, str]
     ) -> "Instance":
         """Put the environment together.
 
@@ -94,9 +88,8 @@ class Instance:
             ports: where each server is to listen.
             say: tells people what happens.
             given: the launcher's environment; a service whose variable it sets is not started.
-            extra: further variables.
         """
-        layout = Layout.of(state, ports, platform_keys(state), {**given, **extra})
+        layout = Layout.of(state, ports, platform_keys(state), given)
         return cls(
             layout=layout,
             supervisor=Supervisor(logs=state.logs, environment=layout.variables, say=say),

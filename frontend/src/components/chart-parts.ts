@@ -66,6 +66,22 @@ export function valueAxis(surface: Surface) {
   };
 }
 
+/** Points of a value that holds through each interval, to its last millisecond, also where the next one is unknown. */
+export function held<Point extends { start: string }>(
+  points: readonly Point[],
+  stepMs: number,
+  pick: (point: Point) => number | null,
+): (number | null)[][] {
+  return points.flatMap((point) => {
+    const start = Date.parse(point.start);
+    const value = pick(point);
+    return [
+      [start, value],
+      [start + stepMs - 1, value],
+    ];
+  });
+}
+
 export function nowLine(surface: Surface, now: number, label: string) {
   return {
     silent: true,

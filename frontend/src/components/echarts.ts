@@ -1,10 +1,9 @@
 /** The parts of ECharts that are drawn with; loaded when the first chart is shown. */
-import { BarChart, CustomChart, LineChart } from "echarts/charts";
+import { CustomChart, LineChart } from "echarts/charts";
 import {
   AriaComponent,
   DataZoomComponent,
   GridComponent,
-  MarkAreaComponent,
   MarkLineComponent,
   ToolboxComponent,
   TooltipComponent,
@@ -14,12 +13,10 @@ import { SVGRenderer } from "echarts/renderers";
 
 core.use([
   AriaComponent,
-  BarChart,
   CustomChart,
   DataZoomComponent,
   GridComponent,
   LineChart,
-  MarkAreaComponent,
   MarkLineComponent,
   SVGRenderer,
   ToolboxComponent,

@@ -1,6 +1,6 @@
 import type { EChartsOption, LineSeriesOption } from "echarts";
 
-import { intervalTooltip, nowLine, timeAxis, valueAxis } from "@/components/chart-parts";
+import { held, intervalTooltip, nowLine, timeAxis, valueAxis } from "@/components/chart-parts";
 import type { Interval, SeriesPoint } from "@/lib/api/types";
 import type { Formats } from "@/lib/format";
 import { ENERGY, type Surface } from "@/lib/palette";
@@ -43,16 +43,10 @@ interface PriceOption {
 
 /** The band between feed-in and retail, what cleared inside it, and the reference ahead. Prices are steps. */
 export function priceOption({ points, stepMs, now, narrow, text, format }: PriceOption, surface: Surface): EChartsOption {
-  // Each value holds until the last millisecond of its interval, also where the next one is unknown.
   const data = (pick: (point: PricePoint) => number | null) =>
-    points.flatMap((point) => {
-      const start = Date.parse(point.start);
+    held(points, stepMs, (point) => {
       const micro = pick(point);
-      const value = micro === null ? null : micro / MICRO;
-      return [
-        [start, value],
-        [start + stepMs - 1, value],
-      ];
+      return micro === null ? null : micro / MICRO;
     });
   const byStart = new Map(points.map((point) => [Date.parse(point.start), point]));
   const step = (name: string, colour: string, pick: (point: PricePoint) => number | null, width: number, dashed = false): LineSeriesOption => ({
@@ -73,7 +67,7 @@ export function priceOption({ points, stepMs, now, narrow, text, format }: Price
   });
   const cleared = (point: PricePoint) => point.cleared;
   return {
-    grid: { left: narrow ? 46 : 54, right: 12, top: 26, bottom: 26 },
+    grid: { left: narrow ? 46 : 54, right: 20, top: 26, bottom: 32, outerBoundsMode: "none" },
     xAxis: timeAxis(surface, format, points, stepMs, { labels: true, narrow }),
     yAxis: { ...valueAxis(surface), name: text("price.unit"), min: 0, axisLabel: { color: surface.quiet, formatter: (value: number) => value.toFixed(2) } },
     tooltip: intervalTooltip({

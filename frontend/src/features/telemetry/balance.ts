@@ -12,7 +12,7 @@ export interface Balance {
 }
 
 const positive = (value: number | null) => (value === null ? null : Math.max(value, 0));
-const negative = (value: number | null) => (value === null ? null : Math.min(value, 0));
+const negative = (value: number | null) => (value !== null && value > 0 ? 0 : value);
 
 /** Import counts net of export in the same interval, so that what neighbours exchange is not drawn twice. */
 export function balance(point: SeriesPoint): Balance {
@@ -25,6 +25,32 @@ export function balance(point: SeriesPoint): Balance {
     charge: point.battery_kwh === null ? null : negative(-point.battery_kwh),
     feedIn: negative(net),
   };
+}
+
+/** A block of one interval between two heights, kWh. */
+export interface Span {
+  /** Start of the interval, ms. */
+  start: number;
+  from: number;
+  to: number;
+}
+
+/** The blocks of every kind, sources upwards from zero and the rest downwards; unknown intervals have none. */
+export function stack(points: readonly SeriesPoint[]): Record<keyof Balance, Span[]> {
+  const spans: Record<keyof Balance, Span[]> = { solar: [], discharge: [], grid: [], charge: [], feedIn: [] };
+  for (const point of points) {
+    const parts = balance(point);
+    const start = Date.parse(point.start);
+    for (const side of [["solar", "discharge", "grid"], ["charge", "feedIn"]] as const) {
+      let from = 0;
+      for (const kind of side) {
+        const to = from + (parts[kind] ?? 0);
+        if (to !== from) spans[kind].push({ start, from, to });
+        from = to;
+      }
+    }
+  }
+  return spans;
 }
 
 /** Share of the load of the known points that did not come from the grid; null when nothing is known. */

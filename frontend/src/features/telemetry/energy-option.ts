@@ -1,12 +1,12 @@
-import type { BarSeriesOption, EChartsOption, LineSeriesOption } from "echarts";
+import type { CustomSeriesOption, EChartsOption, LineSeriesOption } from "echarts";
 
-import { intervalTooltip, nowLine, timeAxis, valueAxis } from "@/components/chart-parts";
+import { held, intervalTooltip, nowLine, timeAxis, valueAxis } from "@/components/chart-parts";
 import type { SeriesPoint } from "@/lib/api/types";
 import type { Formats } from "@/lib/format";
 import { ENERGY, type Surface } from "@/lib/palette";
 import type { Text } from "@/lib/text";
 
-import { balance } from "./balance";
+import { stack, type Span } from "./balance";
 import { energyRows } from "./energy-rows";
 
 interface EnergyOption {
@@ -19,91 +19,106 @@ interface EnergyOption {
   format: Formats;
 }
 
+/** Gap between the bars of neighbouring intervals, px. */
+const GAP = 1.5;
+
 /** Sources stacked above the line, storing and feed-in below it, use as a line; beneath it what is stored. */
 export function energyOption({ points, stepMs, now, narrow, text, format }: EnergyOption, surface: Surface): EChartsOption {
-  // A bar stands in the middle of its interval.
-  const middle = points.map((point) => Date.parse(point.start) + stepMs / 2);
-  const balances = points.map(balance);
+  const { solar, discharge, grid, charge, feedIn } = stack(points);
   const byStart = new Map(points.map((point) => [Date.parse(point.start), point]));
-  const at = (values: readonly (number | null)[]) => values.map((value, index) => [middle[index], value]);
+  type Pick = (point: SeriesPoint) => number | null;
+  const ahead =
+    (pick: Pick): Pick =>
+    (point) =>
+      Date.parse(point.start) + stepMs > now ? pick(point) : null;
 
-  const bar = (name: string, colour: string, values: (number | null)[], hollow = false): BarSeriesOption => ({
-    type: "bar",
-    name,
-    stack: "energy",
-    data: at(values),
-    barWidth: "86%",
-    itemStyle: hollow ? { color: colour, opacity: 0.42 } : { color: colour },
-    emphasis: { disabled: true },
-  });
-  const line = (name: string, colour: string, values: (number | null)[], dashed: boolean, width = 2): LineSeriesOption => ({
+  const line = (name: string, colour: string, pick: Pick, dashed: boolean, width = 2): LineSeriesOption => ({
     type: "line",
     name,
-    step: "middle",
     symbol: "none",
-    data: at(values),
+    data: held(points, stepMs, pick),
     z: 4,
     lineStyle: { color: colour, width, type: dashed ? [5, 4] : "solid" },
     itemStyle: { color: colour },
     emphasis: { disabled: true },
   });
-  const fan = (values: (number | null)[], lower: boolean): LineSeriesOption => ({
+  const fan = (name: string, pick: Pick, opacity: number): LineSeriesOption => ({
+    ...line(name, "transparent", ahead(pick), false, 0),
     type: "line",
-    name: lower ? "fan-low" : "fan",
     stack: "fan",
-    step: "middle",
-    symbol: "none",
-    data: at(values),
+    z: 2,
     silent: true,
-    lineStyle: { opacity: 0 },
-    areaStyle: { color: surface.ink, opacity: lower ? 0 : 0.11 },
+    areaStyle: { color: surface.ink, opacity },
   });
-  const ahead = (pick: (point: SeriesPoint) => number | null) =>
-    points.map((point) => (Date.parse(point.start) + stepMs > now ? pick(point) : null));
-
-  const low = ahead((point) => point.load_p10_kwh);
-  const high = ahead((point) => point.load_p90_kwh);
-  const soc = (pick: (point: SeriesPoint) => number | null, dashed: boolean): LineSeriesOption => ({
-    ...line(text(dashed ? "energy.socPlan" : "energy.soc"), ENERGY.battery, [], dashed),
+  const stored = (name: string, pick: Pick, dashed: boolean): LineSeriesOption => ({
+    ...line(name, ENERGY.battery, pick, dashed),
     type: "line",
-    step: false,
     xAxisIndex: 1,
     yAxisIndex: 1,
     data: points.map((point) => [Date.parse(point.start) + stepMs, pick(point)]),
     ...(dashed ? {} : { areaStyle: { color: ENERGY.battery, opacity: 0.14 } }),
   });
+  const width = (point: SeriesPoint) =>
+    point.load_p10_kwh === null || point.load_p90_kwh === null ? null : point.load_p90_kwh - point.load_p10_kwh;
 
   const left = narrow ? 38 : 50;
+  const number = { color: surface.quiet, formatter: (value: number) => format.number(value, 1) };
   return {
     grid: [
-      { left, right: 12, top: 26, height: 236 },
-      { left, right: 12, top: 304, height: 62 },
+      // Both keep their edges, so that the two axes of time agree to the pixel.
+      { left, right: 20, top: 26, height: 236, outerBoundsMode: "none" },
+      { left, right: 20, top: 304, height: 62, outerBoundsMode: "none" },
     ],
     xAxis: [
       timeAxis(surface, format, points, stepMs, { labels: false, narrow }),
       { ...timeAxis(surface, format, points, stepMs, { labels: true, narrow }), gridIndex: 1 },
     ],
     yAxis: [
-      { ...valueAxis(surface), name: text("energy.unit"), axisLabel: { color: surface.quiet, formatter: (value: number) => format.number(value, 1) } },
-      { ...valueAxis(surface), gridIndex: 1, name: text("energy.socUnit"), splitNumber: 2, min: 0, axisLabel: { color: surface.quiet, formatter: (value: number) => format.number(value, 1) } },
+      { ...valueAxis(surface), name: text("energy.unit"), axisLabel: number },
+      { ...valueAxis(surface), gridIndex: 1, name: text("energy.socUnit"), splitNumber: 2, min: 0, axisLabel: number },
     ],
     axisPointer: { link: [{ xAxisIndex: "all" }] },
     dataZoom: [{ type: "inside", xAxisIndex: [0, 1], zoomOnMouseWheel: "ctrl", moveOnMouseMove: false, moveOnMouseWheel: false }],
     toolbox: { right: -100, feature: { dataZoom: { yAxisIndex: "none", xAxisIndex: [0, 1] } } },
     tooltip: intervalTooltip({ surface, format, stepMs, rows: (start) => energyRows(byStart.get(start), surface, text, format) }),
     series: [
-      bar(text("energy.solar"), ENERGY.solar, balances.map((item) => item.solar)),
-      bar(text("energy.discharge"), ENERGY.battery, balances.map((item) => item.discharge)),
-      bar(text("energy.grid"), ENERGY.grid, balances.map((item) => item.grid)),
-      bar(text("energy.charge"), ENERGY.battery, balances.map((item) => item.charge), true),
-      bar(text("energy.feedIn"), ENERGY.grid, balances.map((item) => item.feedIn), true),
-      fan(low, true),
-      fan(high.map((value, index) => (value === null ? null : value - (low[index] ?? 0))), false),
-      line(text("energy.pvForecast"), ENERGY.solar, ahead((point) => (point.pv_forecast_kwh === null ? null : Math.abs(point.pv_forecast_kwh))), true),
+      blocks(text("energy.solar"), ENERGY.solar, solar, stepMs),
+      blocks(text("energy.discharge"), ENERGY.battery, discharge, stepMs),
+      blocks(text("energy.gridImport"), ENERGY.grid, grid, stepMs),
+      blocks(text("energy.charge"), ENERGY.battery, charge, stepMs, 0.42),
+      blocks(text("energy.feedIn"), ENERGY.grid, feedIn, stepMs, 0.42),
+      fan("fan-low", (point) => point.load_p10_kwh, 0),
+      fan("fan", width, 0.11),
+      line(text("energy.pvForecast"), ENERGY.solar, ahead((point) => point.pv_forecast_kwh), true),
       line(text("energy.loadForecast"), surface.ink, ahead((point) => point.load_forecast_kwh), true),
-      { ...line(text("energy.load"), surface.ink, points.map((point) => point.load_kwh), false, 2.25), markLine: nowLine(surface, now, text("chart.now")) },
-      soc((point) => (Date.parse(point.start) + stepMs >= now ? point.soc_plan_kwh : null), true),
-      soc((point) => point.soc_kwh, false),
+      {
+        ...line(text("energy.load"), surface.ink, (point) => point.load_kwh, false, 2.25),
+        markLine: nowLine(surface, now, text("chart.now")),
+      },
+      stored(text("energy.socPlan"), (point) => (Date.parse(point.start) + stepMs >= now ? point.soc_plan_kwh : null), true),
+      stored(text("energy.soc"), (point) => point.soc_kwh, false),
     ],
+  };
+}
+
+/** One block an interval, exactly as wide as it: ECharts' own bars would stretch the axis of time. */
+function blocks(name: string, colour: string, spans: readonly Span[], stepMs: number, opacity = 1): CustomSeriesOption {
+  return {
+    type: "custom",
+    name,
+    data: spans.map(({ start, from, to }) => [start, from, to]),
+    encode: { x: 0, y: [1, 2] },
+    clip: true,
+    z: 1,
+    renderItem: (_, api) => {
+      const start = Number(api.value(0));
+      const [x0 = 0, y0 = 0] = api.coord([start, api.value(1)]);
+      const [x1 = 0, y1 = 0] = api.coord([start + stepMs, api.value(2)]);
+      return {
+        type: "rect",
+        shape: { x: x0 + GAP / 2, y: Math.min(y0, y1), width: Math.max(x1 - x0 - GAP, 1), height: Math.abs(y1 - y0) },
+        style: { fill: colour, opacity },
+      };
+    },
   };
 }

@@ -32,7 +32,8 @@ export function timeAxis(
   const last = points[points.length - 1];
   const from = first ? Date.parse(first.start) : 0;
   const to = last ? Date.parse(last.start) + stepMs : 1;
-  const ticks = localTicks(from, to, narrow ? 12 : 6, format);
+  // A label at the very edge would be cut.
+  const ticks = localTicks(from, to - (to - from) * 0.035, narrow ? 12 : 6, format);
   return {
     type: "time" as const,
     min: from,

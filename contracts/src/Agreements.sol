@@ -1,162 +1,190 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-import {Batch} from "./interfaces/IEnergyExchange.sol";
-import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
+import {IMeterOracle} from "./interfaces/IMeterOracle.sol";
+import {MandateTerms, SupplyTerms} from "./interfaces/IEnergyExchange.sol";
 import {Ledger} from "./Ledger.sol";
-import {Mandate, MeterReading, Order, OrderTypes, SupplyAgreement} from "./libraries/OrderTypes.sol";
+import {Mandate, Order, OrderTypes, SupplyAgreement} from "./libraries/OrderTypes.sol";
+import {AccountWord, MandateWord, MandateWords, SupplyWord, SupplyWords} from "./libraries/Words.sol";
 
 /// @title What members have signed: orders, mandates of their agents, supply agreements
-/// @notice A member may widen what it signed at any time, and end it with notice. A batch that is already
-/// committed is judged by what stood at its commitment, so nobody can make a committed batch unsettleable.
+/// @notice A batch is judged by what stood when it was committed; what a member replaces, ends or cancels takes
+/// effect for batches committed after `NOTICE`. So nobody can make a committed batch unsettleable.
 abstract contract Agreements is Ledger, EIP712 {
     using OrderTypes for *;
-    using BitMaps for BitMaps.BitMap;
 
-    /// @notice What stands of a mandate. It covers batches committed before `endsAt`.
-    struct MandateTerms {
-        uint64 maxBuyPrice;
-        uint64 minSellPrice;
-        uint64 maxWhPerDay;
-        uint64 validUntil;
-        uint64 nextNonce;
-        uint64 endsAt;
+    /// @dev Orders for intervals that start before `floor` are void in batches committed at `since` or later.
+    struct Floors {
+        uint64 floor;
+        uint64 since;
+        uint64 previousFloor;
+        uint64 previousSince;
     }
 
-    /// @notice What stands of a supply agreement. It covers batches committed before `endsAt`.
-    struct SupplyTerms {
-        uint64 maxImportPrice;
-        uint64 minFeedInPrice;
-        uint64 validUntil;
-        uint64 nextNonce;
-        uint64 endsAt;
-    }
+    /// @notice Seconds until a replacement, an ending or a cancellation takes effect: the operator sees it before it
+    /// commits.
+    uint256 public constant NOTICE = 2 minutes;
 
-    /// @notice Seconds until a cancellation or an ending takes effect: the operator sees it before it commits.
-    uint64 public constant NOTICE = 2 minutes;
+    /// @notice Proves readings; its registry knows accounts and meters.
+    IMeterOracle public immutable oracle;
 
-    /// @notice Accounts, meters and meter keys.
-    IParticipantRegistry public immutable registry;
+    mapping(address owner => mapping(address agent => MandateWord)) internal _mandates;
+    mapping(address owner => mapping(address agent => MandateWord)) private _previousMandates;
+    mapping(address owner => mapping(address agent => uint256)) private _nextMandateNonce;
+    mapping(address owner => SupplyWord) private _supplies;
+    mapping(address owner => SupplyWord) private _previousSupplies;
+    mapping(address owner => mapping(uint256 nonce => uint256)) private _cancelledSince;
+    mapping(address owner => Floors) private _floors;
+    mapping(bytes32 structHash => bool) private _recorded;
 
-    mapping(address owner => mapping(address agent => MandateTerms)) private _mandates;
-    mapping(bytes32 meterId => SupplyTerms) private _supplies;
-    mapping(address owner => mapping(address agent => mapping(uint256 day => uint256))) private _usedWh;
-    mapping(address owner => BitMaps.BitMap) private _settledNonces;
-    mapping(address owner => mapping(uint64 nonce => uint64)) private _cancelledFrom;
-    mapping(bytes32 digest => bool) private _recorded;
-
-    constructor(IParticipantRegistry registry_) EIP712("Commonwatt", "1") {
-        if (address(registry_) == address(0)) revert ZeroAddress("registry");
-        registry = registry_;
+    constructor(IMeterOracle oracle_) EIP712("Commonwatt", "1") {
+        if (address(oracle_) == address(0)) revert ZeroAddress("oracle");
+        oracle = oracle_;
     }
 
     /// @notice Lets `mandate.agent` sign orders for `mandate.owner` inside the mandate's limits.
-    /// @dev Replaces the standing mandate if it is nowhere narrower, or when that one binds no batch any more.
+    /// @dev Takes effect at once where there is no mandate to this agent; else it replaces that one after `NOTICE`.
     function registerMandate(Mandate calldata mandate, bytes calldata signature) external {
         if (mandate.agent == address(0)) revert ZeroAddress("agent");
-        MandateTerms storage terms = _mandates[mandate.owner][mandate.agent];
-        _requireFresh(mandate.owner, mandate.nonce, terms.nextNonce);
-        bool widens = mandate.maxBuyPrice >= terms.maxBuyPrice && mandate.minSellPrice <= terms.minSellPrice
-            && mandate.maxWhPerDay >= terms.maxWhPerDay && mandate.validUntil >= terms.validUntil;
-        if (!widens) _requireUnbound(mandate.owner, terms.endsAt);
+        uint256 widest = mandate.maxBuyPrice | mandate.minSellPrice | mandate.feeCap | mandate.imbalanceCap
+            | mandate.maxWhPerDay | mandate.validUntil;
+        if (widest > type(uint32).max) revert TermTooLarge();
+        uint256 nextNonce = _nextMandateNonce[mandate.owner][mandate.agent];
+        if (mandate.nonce < nextNonce) revert StaleNonce(mandate.owner, mandate.nonce, nextNonce);
         if (!_isSignedBy(mandate.owner, hashMandate(mandate), signature)) {
             revert InvalidMandateSignature(mandate.owner, mandate.agent);
         }
-        _mandates[mandate.owner][mandate.agent] = MandateTerms({
-            maxBuyPrice: mandate.maxBuyPrice,
-            minSellPrice: mandate.minSellPrice,
-            maxWhPerDay: mandate.maxWhPerDay,
-            validUntil: mandate.validUntil,
-            nextNonce: mandate.nonce + 1,
-            endsAt: mandate.validUntil
-        });
-        emit MandateRegistered(
-            mandate.owner,
-            mandate.agent,
+        _nextMandateNonce[mandate.owner][mandate.agent] = uint256(mandate.nonce) + 1;
+        MandateWord standing = _mandates[mandate.owner][mandate.agent];
+        uint256 since = block.timestamp;
+        if (standing.endsAt() != 0) {
+            if (_previousMandates[mandate.owner][mandate.agent].endsAt() != 0) {
+                _requireSettled(mandate.owner, standing.since());
+            }
+            _previousMandates[mandate.owner][mandate.agent] = standing;
+            since += NOTICE;
+        }
+        _mandates[mandate.owner][mandate.agent] = MandateWords.pack(
             mandate.maxBuyPrice,
             mandate.minSellPrice,
+            mandate.feeCap,
+            mandate.imbalanceCap,
             mandate.maxWhPerDay,
-            mandate.validUntil
+            mandate.validUntil,
+            since
         );
+        emit MandateRegistered(mandate.owner, mandate.agent, mandate, uint64(since));
     }
 
-    /// @notice Ends the caller's mandate to `agent`, with `NOTICE`.
+    /// @notice Ends the caller's mandate to `agent`: no batch committed after `NOTICE` may use it.
     function revokeMandate(address agent) external {
-        MandateTerms storage terms = _mandates[msg.sender][agent];
-        if (terms.endsAt <= block.timestamp) revert NoMandate(msg.sender, agent);
-        terms.endsAt = uint64(Math.min(terms.endsAt, block.timestamp + NOTICE));
-        emit MandateRevoked(msg.sender, agent, terms.endsAt);
+        uint256 endsAt = block.timestamp + NOTICE;
+        MandateWord standing = _mandates[msg.sender][agent];
+        if (standing.endsAt() <= endsAt) revert NoMandate(msg.sender, agent);
+        _mandates[msg.sender][agent] = standing.ended(endsAt);
+        _previousMandates[msg.sender][agent] = _previousMandates[msg.sender][agent].ended(endsAt);
+        emit MandateRevoked(msg.sender, agent, uint64(endsAt));
     }
 
-    /// @notice Lets the retailer bill the meter's residual import and pay its feed-in, inside the price limits.
-    /// @dev Replaces the standing agreement if it is nowhere narrower, or when that one binds no batch any more.
+    /// @notice Lets the retailer bill the residual import of the owner's meters and pay their feed-in, inside the price
+    /// limits; and says what import a meter without a reading is taken to have had.
+    /// @dev Replaces the standing agreement after `NOTICE`.
     function registerSupply(SupplyAgreement calldata agreement, bytes calldata signature) external {
-        (address account,) = registry.meters(agreement.meterId);
-        if (account != agreement.owner || account == address(0)) {
-            revert MeterNotOwned(agreement.meterId, agreement.owner);
+        address owner = agreement.owner;
+        if (owner == retailer || owner == fund || !oracle.registry().isParticipant(owner)) {
+            revert NotAParticipant(owner);
         }
-        SupplyTerms storage terms = _supplies[agreement.meterId];
-        _requireFresh(agreement.owner, agreement.nonce, terms.nextNonce);
-        bool widens = agreement.maxImportPrice >= terms.maxImportPrice
-            && agreement.minFeedInPrice <= terms.minFeedInPrice && agreement.validUntil >= terms.validUntil;
-        if (!widens) _requireUnbound(agreement.owner, terms.endsAt);
-        if (!_isSignedBy(agreement.owner, hashSupplyAgreement(agreement), signature)) {
-            revert InvalidSupplySignature(agreement.owner, agreement.meterId);
+        uint256 widest = agreement.maxImportPrice | agreement.minFeedInPrice | agreement.fallbackImportW
+            | agreement.validFrom | agreement.validUntil | (uint256(agreement.nonce) + 1);
+        if (widest > type(uint32).max) revert TermTooLarge();
+        SupplyWord standing = _supplies[owner];
+        if (agreement.nonce < standing.nextNonce()) {
+            revert StaleNonce(owner, agreement.nonce, standing.nextNonce());
         }
-        _supplies[agreement.meterId] = SupplyTerms({
-            maxImportPrice: agreement.maxImportPrice,
-            minFeedInPrice: agreement.minFeedInPrice,
-            validUntil: agreement.validUntil,
-            nextNonce: agreement.nonce + 1,
-            endsAt: agreement.validUntil
-        });
-        emit SupplyRegistered(
-            agreement.owner,
-            agreement.meterId,
+        if (!_isSignedBy(owner, hashSupplyAgreement(agreement), signature)) {
+            revert InvalidSupplySignature(owner);
+        }
+        uint256 since = block.timestamp;
+        if (standing.endsAt() != 0) {
+            if (_previousSupplies[owner].endsAt() != 0) _requireSettled(owner, standing.since());
+            _previousSupplies[owner] = standing;
+            since += NOTICE;
+        }
+        SupplyWord word = SupplyWords.pack(
             agreement.maxImportPrice,
             agreement.minFeedInPrice,
-            agreement.validUntil
+            agreement.fallbackImportW,
+            agreement.validFrom,
+            agreement.validUntil / 1 days,
+            since,
+            agreement.nonce + 1
         );
+        _supplies[owner] = word;
+        _accounts[owner] = _accounts[owner].withSupply(word).restricted(
+            Math.max(since + withdrawalDelay, agreement.validFrom)
+        );
+        emit SupplyRegistered(owner, agreement, uint64(since));
     }
 
-    /// @notice Ends the supply agreement of the caller's meter, with `NOTICE`.
-    function endSupply(bytes32 meterId) external {
-        (address account,) = registry.meters(meterId);
-        SupplyTerms storage terms = _supplies[meterId];
-        if (account != msg.sender || terms.endsAt <= block.timestamp) revert NoSupply(msg.sender, meterId);
-        terms.endsAt = uint64(Math.min(terms.endsAt, block.timestamp + NOTICE));
-        emit SupplyEnded(msg.sender, meterId, terms.endsAt);
+    /// @notice Ends the caller's supply agreement: no batch committed after `NOTICE` may bill its meters.
+    function endSupply() external {
+        uint256 endsAt = block.timestamp + NOTICE;
+        SupplyWord standing = _supplies[msg.sender];
+        if (standing.endsAt() <= endsAt) revert NoSupply(msg.sender);
+        _supplies[msg.sender] = standing.ended(endsAt);
+        _previousSupplies[msg.sender] = _previousSupplies[msg.sender].ended(endsAt);
+        _accounts[msg.sender] =
+            _accounts[msg.sender].withSupply(SupplyWord.wrap(0)).restricted(endsAt + withdrawalDelay);
+        emit SupplyEnded(msg.sender, uint64(endsAt));
     }
 
     /// @notice Makes the owner's order with `nonce` void for batches committed after `NOTICE`.
-    /// @dev Called by the owner, or by an agent whose mandate stands.
+    /// @dev Called by the owner, or by an agent whose mandate has not been revoked.
     function cancelNonce(address owner, uint64 nonce) external {
-        if (msg.sender != owner && _mandates[owner][msg.sender].endsAt <= block.timestamp) {
-            revert NotOwnerOrAgent(owner, msg.sender);
+        _requireOwnerOrAgent(owner);
+        if (_cancelledSince[owner][nonce] != 0) revert NonceUnavailable(owner, nonce);
+        uint256 since = block.timestamp + NOTICE;
+        _cancelledSince[owner][nonce] = since;
+        _accounts[owner] = _accounts[owner].restricted(OrderTypes.intervalOf(nonce));
+        emit NonceCancelled(owner, nonce, uint64(since));
+    }
+
+    /// @notice Raises the floor under the caller's nonces: makes every order of the caller void, however many it signed,
+    /// that is for an interval which starts before `floor`, in batches committed after `NOTICE`.
+    function cancelBefore(uint64 floor) external {
+        Floors memory floors = _floors[msg.sender];
+        if (floor <= floors.floor || floor > type(uint32).max) {
+            revert FloorNotRaised(msg.sender, floors.floor, floor);
         }
-        if (isNonceUsed(owner, nonce)) revert NonceUnavailable(owner, nonce);
-        uint64 effectiveAt = uint64(block.timestamp) + NOTICE;
-        _cancelledFrom[owner][nonce] = effectiveAt;
-        emit NonceCancelled(owner, nonce, effectiveAt);
+        if (floors.previousSince != 0) _requireSettled(msg.sender, floors.since);
+        uint64 since = uint64(block.timestamp + NOTICE);
+        _floors[msg.sender] = Floors(floor, since, floors.floor, floors.since);
+        _accounts[msg.sender] = _accounts[msg.sender].restricted(floor);
+        emit FloorRaised(msg.sender, floor, since);
     }
 
     /// @notice Keeps for good that `order.owner` has signed, so that a contract wallet cannot say otherwise later.
-    /// @dev Needed only for ERC-1271 owners: the operator records their orders before it commits them.
+    /// @dev The only way for ERC-1271 owners; keys need it not.
     function recordOrder(Order calldata order, bytes calldata signature) external {
-        bytes32 digest = hashOrder(order);
-        if (!_isSignedBy(order.owner, digest, signature)) revert InvalidOrderSignature(order.owner, digest);
-        _recorded[digest] = true;
-        emit OrderRecorded(order.owner, digest);
+        bytes32 structHash = order.hash();
+        if (!_isSignedBy(order.owner, _hashTypedDataV4(structHash), signature)) {
+            revert InvalidOrderSignature(order.owner, structHash);
+        }
+        _recorded[structHash] = true;
+        emit OrderRecorded(order.owner, structHash);
     }
 
-    /// @notice The EIP-712 digest that the owner, or its agent, signs.
-    function hashOrder(Order calldata order) public view returns (bytes32) {
+    /// @notice The EIP-712 digest that the owner signs.
+    function hashOrder(Order calldata order) external view returns (bytes32) {
         return _hashTypedDataV4(order.hash());
+    }
+
+    /// @notice The EIP-712 digest that an agent signs for all its orders in a batch.
+    function hashAgentOrders(uint64 intervalStart, bytes32 ordersHash) public view returns (bytes32) {
+        return _hashTypedDataV4(OrderTypes.hashAgentOrders(intervalStart, ordersHash));
     }
 
     /// @notice The EIP-712 digest that the owner signs.
@@ -169,112 +197,130 @@ abstract contract Agreements is Ledger, EIP712 {
         return _hashTypedDataV4(agreement.hash());
     }
 
-    /// @notice The EIP-712 digest that the meter's key signs.
-    function hashReading(MeterReading memory reading) public view returns (bytes32) {
-        return _hashTypedDataV4(reading.hash());
-    }
-
-    /// @notice Whether an order with this nonce has been settled or cancelled.
-    function isNonceUsed(address owner, uint64 nonce) public view returns (bool) {
-        return _settledNonces[owner].get(nonce) || _cancelledFrom[owner][nonce] != 0;
+    /// @notice From which instant on batches must not contain the owner's order with this nonce, because it was cancelled
+    /// or lies under the floor; 0 when it does not.
+    function cancelledSince(address owner, uint256 nonce) public view returns (uint256 since) {
+        since = _cancelledSince[owner][nonce];
+        Floors memory floors = _floors[owner];
+        uint256 start = nonce >> 8;
+        if (start < floors.floor && (since == 0 || floors.since < since)) since = floors.since;
+        if (start < floors.previousFloor && (since == 0 || floors.previousSince < since)) {
+            since = floors.previousSince;
+        }
     }
 
     /// @notice What stands of the owner's mandate to `agent`; all zero when there never was one.
     function mandateOf(address owner, address agent) external view returns (MandateTerms memory) {
-        return _mandates[owner][agent];
+        MandateWord word = _mandates[owner][agent];
+        return MandateTerms({
+            maxBuyPrice: word.maxBuyPrice(),
+            minSellPrice: word.minSellPrice(),
+            feeCap: word.feeCap(),
+            imbalanceCap: word.imbalanceCap(),
+            maxWhPerDay: word.maxWhPerDay(),
+            validUntil: word.validUntil(),
+            since: word.since(),
+            endsAt: word.endsAt(),
+            nextNonce: _nextMandateNonce[owner][agent]
+        });
     }
 
-    /// @notice What stands of the meter's supply agreement; all zero when there never was one.
-    function supplyOf(bytes32 meterId) external view returns (SupplyTerms memory) {
-        return _supplies[meterId];
+    /// @notice What stands of the owner's supply agreement; all zero when there never was one.
+    function supplyOf(address owner) external view returns (SupplyTerms memory) {
+        SupplyWord word = _supplies[owner];
+        return SupplyTerms({
+            maxImportPrice: word.maxImportPrice(),
+            minFeedInPrice: word.minFeedInPrice(),
+            fallbackImportW: word.fallbackImportW(),
+            validFrom: word.validFrom(),
+            endDay: word.endDay(),
+            since: word.since(),
+            endsAt: word.endsAt(),
+            nextNonce: word.nextNonce()
+        });
     }
 
-    /// @notice Wh settled under the mandate in intervals that start in UTC day `day` (days since 1970-01-01).
-    function mandateUsage(address owner, address agent, uint256 day) external view returns (uint256) {
-        return _usedWh[owner][agent][day];
+    /// @notice Wh that agents traded for the owner in settled intervals that start in UTC day `day` (days since
+    /// 1970-01-01); known for the last two days.
+    function mandateUsage(address owner, uint256 day) external view returns (uint256) {
+        return _accounts[owner].usedWh(day);
     }
 
-    /// @dev Uses up the order's nonce; reverts when it was used before, or cancelled before the commitment.
-    function _useNonce(uint256 index, Order calldata order, uint64 committedAt) internal {
-        uint64 cancelledFrom = _cancelledFrom[order.owner][order.nonce];
-        if (cancelledFrom != 0 && cancelledFrom <= committedAt) revert OrderCancelled(index);
-        BitMaps.BitMap storage settled = _settledNonces[order.owner];
-        if (settled.get(order.nonce)) revert OrderReplayed(index);
-        settled.set(order.nonce);
-    }
-
-    /// @dev Reverts unless the owner signed the order, or an agent whose mandate covered it at the commitment.
-    /// An ECDSA signature is tried first, so that code put on the owner's account later changes nothing.
-    function _authorise(
-        uint256 index,
-        Order calldata order,
-        bytes calldata signature,
-        bytes32 digest,
-        uint64 committedAt,
-        uint256 filledWh
-    ) internal {
-        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (failure == ECDSA.RecoverError.NoError) {
-            if (signer == order.owner) return;
-            if (_mandates[order.owner][signer].endsAt != 0) {
-                return _useMandate(index, order, signer, committedAt, filledWh);
-            }
-        }
-        if (_recorded[digest]) return;
-        if (!SignatureChecker.isValidERC1271SignatureNowCalldata(order.owner, digest, signature)) {
-            revert OrderNotAuthorised(index, signer);
-        }
-    }
-
-    /// @dev Reverts unless the retailer's prices lie inside what the meter's owner agreed to.
-    function _requireSupply(uint256 index, Batch calldata batch, address account, uint64 committedAt)
+    /// @dev Reverts if the order was cancelled in time for a batch committed at `committedAt`.
+    function _requireUncancelled(uint256 index, address owner, uint256 nonce, uint256 committedAt)
         internal
         view
     {
-        SupplyTerms storage terms = _supplies[batch.meterIds[index]];
-        if (committedAt >= terms.endsAt || batch.intervalStart > terms.validUntil) {
-            revert SupplyMissing(index, account);
+        uint256 since = cancelledSince(owner, nonce);
+        if (since != 0 && since <= committedAt) revert OrderCancelled(index);
+    }
+
+    function _requireRecorded(uint256 index, address owner, bytes32 structHash) internal view {
+        if (!_recorded[structHash]) revert OrderNotAuthorised(index, owner);
+    }
+
+    /// @dev The mandate that judges a batch committed at `committedAt`; zero when there is none.
+    function _standingMandate(address owner, address agent, uint256 committedAt)
+        internal
+        view
+        returns (MandateWord word)
+    {
+        word = _mandates[owner][agent];
+        if (word.since() > committedAt) word = _previousMandates[owner][agent];
+        if (word.since() > committedAt || word.endsAt() <= committedAt) return MandateWord.wrap(0);
+    }
+
+    /// @dev Reverts unless the owner agreed to the retailer's prices for the interval. The account's word says so unless
+    /// the interval is one of those for which the agreement's history is to be looked up.
+    function _requireSupply(
+        AccountWord word,
+        address owner,
+        uint256 intervalStart,
+        uint256 retailImport,
+        uint256 feedIn,
+        uint256 committedAt
+    ) internal view {
+        bool agreed;
+        if (intervalStart > word.restrictedUntil()) {
+            // retail = import x retailImport <= import x maxImportPrice; feedIn = export x feedIn, from below.
+            agreed = retailImport <= word.maxImportPrice() && feedIn >= word.minFeedInPrice()
+                && intervalStart < word.supplyEndDay() * 1 days;
+        } else {
+            SupplyWord terms = _standingSupply(owner, committedAt);
+            agreed = retailImport <= terms.maxImportPrice() && feedIn >= terms.minFeedInPrice()
+                && intervalStart >= terms.validFrom() && intervalStart < terms.endDay() * 1 days;
         }
-        // retail = import x retailImport <= import x maxImportPrice; feedIn = export x feedIn, likewise from below.
-        if (batch.prices.retailImport > terms.maxImportPrice || batch.prices.feedIn < terms.minFeedInPrice) {
-            revert SupplyPriceExceeded(index, account);
+        if (!agreed) revert SupplyMissing(owner, intervalStart);
+    }
+
+    /// @dev Wh that a meter without a reading is taken to have imported in `intervalSeconds`, rounded down.
+    function _fallbackImportWh(address owner, uint256 intervalSeconds, uint256 committedAt)
+        internal
+        view
+        returns (uint256)
+    {
+        return _standingSupply(owner, committedAt).fallbackImportW() * intervalSeconds / 1 hours;
+    }
+
+    /// @dev The agreement that judges a batch committed at `committedAt`; zero when there is none.
+    function _standingSupply(address owner, uint256 committedAt) private view returns (SupplyWord word) {
+        word = _supplies[owner];
+        if (word.since() > committedAt) word = _previousSupplies[owner];
+        if (word.since() > committedAt || word.endsAt() <= committedAt) return SupplyWord.wrap(0);
+    }
+
+    /// @dev Only one earlier state is kept, so a state may be replaced only when no batch that was committed before it
+    /// came into force can still be settled: committedAt < since => settled before since + withdrawalDelay.
+    function _requireSettled(address owner, uint256 since) private view {
+        if (block.timestamp < since + withdrawalDelay) {
+            revert StillBinding(owner, since + withdrawalDelay);
         }
     }
 
-    function _useMandate(
-        uint256 index,
-        Order calldata order,
-        address agent,
-        uint64 committedAt,
-        uint256 filledWh
-    ) private {
-        MandateTerms storage terms = _mandates[order.owner][agent];
-        if (order.intervalStart > terms.validUntil) revert MandateExpired(index, agent);
-        if (committedAt >= terms.endsAt) revert MandateEnded(index, agent);
-        // What the order can cost is bounded by its limit, so the mandate bounds the limit.
-        bool inside = order.side == OrderTypes.BUY
-            ? order.limitPrice <= terms.maxBuyPrice
-            : order.limitPrice >= terms.minSellPrice;
-        if (!inside) revert MandatePriceExceeded(index, agent);
-        uint256 day = order.intervalStart / 1 days;
-        uint256 usedWh = _usedWh[order.owner][agent][day] + filledWh;
-        if (usedWh > terms.maxWhPerDay) {
-            revert MandateDailyCapExceeded(index, agent, usedWh, terms.maxWhPerDay);
+    function _requireOwnerOrAgent(address owner) private view {
+        if (msg.sender != owner && _mandates[owner][msg.sender].endsAt() <= block.timestamp) {
+            revert NotOwnerOrAgent(owner, msg.sender);
         }
-        _usedWh[order.owner][agent][day] = usedWh;
-    }
-
-    /// @dev An older signature must not undo a newer one.
-    function _requireFresh(address owner, uint64 nonce, uint64 nextNonce) private pure {
-        if (nonce < nextNonce) revert StaleNonce(owner, nonce, nextNonce);
-    }
-
-    /// @dev Terms that ended at `endsAt` bind batches committed before it, and each of those closes inside the
-    /// withdrawal delay (`commitBatch`): committedAt < endsAt => closesAt <= endsAt + withdrawalDelay.
-    /// An interval settled without a commitment has no fixed batch: it can leave out a meter whose terms are narrower.
-    function _requireUnbound(address owner, uint64 endsAt) private view {
-        uint256 until = uint256(endsAt) + withdrawalDelay;
-        if (endsAt != 0 && block.timestamp <= until) revert StillBinding(owner, until);
     }
 
     function _isSignedBy(address owner, bytes32 digest, bytes calldata signature)

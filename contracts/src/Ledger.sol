@@ -6,35 +6,49 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IEnergyExchange} from "./interfaces/IEnergyExchange.sol";
+import {AccountWord} from "./libraries/Words.sol";
 
 /// @title Custody: members' money in, between them, and out again
-/// @notice The token balance of this contract is the sum of all ledger balances. Money leaves only by its
+/// @notice The tokens held are at least the sum of all balances and requested withdrawals. Money leaves only by its
 /// owner's request, after a delay that outlasts every settlement already committed, paused or not.
-/// @dev The token must move exactly the amount asked (no fee on transfer, no rebasing).
-abstract contract Ledger is IEnergyExchange, Pausable, ReentrancyGuardTransient {
+/// @dev No function here or below needs a lock against re-entrance: a deposit reverts unless the tokens held
+/// rise by exactly its amount, and a withdrawal calls the token last.
+abstract contract Ledger is IEnergyExchange, Pausable {
     using SafeERC20 for IERC20;
 
+    /// @notice What an account asked to withdraw. It has left the balance, and covers only batches that were
+    /// committed before it was asked for.
     struct Withdrawal {
-        uint192 amount;
+        uint64 amount;
         uint64 availableAt;
     }
 
     /// @notice The settlement stablecoin, 6 decimals.
     IERC20 public immutable token;
+    /// @notice Sells what the community lacks, buys what it has left, bears what a member cannot pay.
+    address public immutable retailer;
+    /// @notice The community's fund: receives the fees, bears what the retailer cannot pay.
+    address public immutable fund;
     /// @notice Seconds from a withdrawal's request to its payment.
-    uint64 public immutable withdrawalDelay;
+    uint256 public immutable withdrawalDelay;
 
-    /// @notice Micro-units that the account has here; a requested withdrawal is part of it until it is paid.
-    mapping(address account => uint256) public balanceOf;
+    // These two share the slot of `Pausable`, which every settlement reads.
+    uint64 private _retailerBalance;
+    uint64 private _fundBalance;
+    mapping(address account => AccountWord) internal _accounts;
 
     /// @notice What the account asked to withdraw, and from when it can.
     mapping(address account => Withdrawal) public withdrawalOf;
 
-    constructor(IERC20 token_, uint64 withdrawalDelay_) {
+    constructor(IERC20 token_, address retailer_, address fund_, uint256 withdrawalDelay_) {
         if (address(token_) == address(0)) revert ZeroAddress("token");
+        if (retailer_ == address(0)) revert ZeroAddress("retailer");
+        if (fund_ == address(0)) revert ZeroAddress("fund");
+        if (retailer_ == fund_) revert InvalidTerm("fund");
         token = token_;
+        retailer = retailer_;
+        fund = fund_;
         withdrawalDelay = withdrawalDelay_;
     }
 
@@ -57,47 +71,79 @@ abstract contract Ledger is IEnergyExchange, Pausable, ReentrancyGuardTransient 
     }
 
     /// @notice Asks for `amount` to be paid out after `withdrawalDelay`; replaces an earlier request, 0 drops it.
-    /// @dev Until then the money still covers what its owner signed for.
+    /// @dev The amount leaves the balance at once, so no batch committed from now on counts on it.
     function requestWithdrawal(uint256 amount) external {
-        uint256 balance = balanceOf[msg.sender];
-        if (amount > balance) revert InsufficientBalance(msg.sender, balance, amount);
-        uint64 availableAt = uint64(block.timestamp) + withdrawalDelay;
-        // The cast holds: the token's supply would have to exceed 2^192 micro-units.
-        withdrawalOf[msg.sender] = Withdrawal({amount: uint192(amount), availableAt: availableAt});
-        emit WithdrawalRequested(msg.sender, amount, availableAt);
+        uint256 held = balanceOf(msg.sender) + withdrawalOf[msg.sender].amount;
+        if (amount > held) revert InsufficientBalance(msg.sender, held, amount);
+        uint256 availableAt = block.timestamp + withdrawalDelay;
+        withdrawalOf[msg.sender] = Withdrawal(uint64(amount), uint64(availableAt));
+        _setBalance(msg.sender, held - amount);
+        emit WithdrawalRequested(msg.sender, amount, uint64(availableAt));
     }
 
     /// @notice Pays the caller's request, or what settlements have left of it. Works while paused.
-    function withdraw() external nonReentrant {
+    function withdraw() external {
         Withdrawal memory withdrawal = withdrawalOf[msg.sender];
         if (withdrawal.amount == 0) revert NoWithdrawalRequested(msg.sender);
         if (block.timestamp < withdrawal.availableAt) {
             revert WithdrawalNotReady(msg.sender, withdrawal.availableAt);
         }
         delete withdrawalOf[msg.sender];
-        uint256 paid = _debitUpTo(msg.sender, withdrawal.amount);
-        emit Withdrawn(msg.sender, paid);
-        token.safeTransfer(msg.sender, paid);
+        emit Withdrawn(msg.sender, withdrawal.amount);
+        token.safeTransfer(msg.sender, withdrawal.amount);
+    }
+
+    /// @notice Micro-units that the account can spend; what it asked to withdraw is no longer part of it.
+    function balanceOf(address account) public view returns (uint256) {
+        if (account == retailer) return _retailerBalance;
+        if (account == fund) return _fundBalance;
+        return _accounts[account].balance();
     }
 
     /// @dev Adds `amount` to the balance of `account`; the caller has taken it from elsewhere.
     function _credit(address account, uint256 amount) internal {
-        balanceOf[account] += amount;
+        _setBalance(account, balanceOf(account) + amount);
     }
 
-    /// @dev Takes `amount` from the balance of `account`, or all there is when that is less.
-    function _debitUpTo(address account, uint256 amount) internal returns (uint256 taken) {
-        uint256 balance = balanceOf[account];
-        // taken <= balance, so the balance cannot wrap; taken <= amount, so no more is taken than is owed.
+    /// @dev Takes `amount` from the account, or all there is when that is less: first from the balance, then from a
+    /// withdrawal that was asked for at `committedAt` or later, when the money was still promised.
+    function _debitUpTo(address account, uint256 amount, uint256 committedAt)
+        internal
+        returns (uint256 taken)
+    {
+        uint256 balance = balanceOf(account);
         taken = Math.min(balance, amount);
-        balanceOf[account] = balance - taken;
+        if (taken != 0) _setBalance(account, balance - taken);
+        if (taken < amount) taken += _debitWithdrawal(account, amount - taken, committedAt);
     }
 
-    function _deposit(address account, uint256 amount) private nonReentrant whenNotPaused {
+    /// @dev Takes up to `amount` from a withdrawal that was asked for at `committedAt` or later.
+    function _debitWithdrawal(address account, uint256 amount, uint256 committedAt)
+        internal
+        returns (uint256 taken)
+    {
+        Withdrawal storage withdrawal = withdrawalOf[account];
+        if (withdrawal.availableAt < committedAt + withdrawalDelay) return 0;
+        taken = Math.min(withdrawal.amount, amount);
+        withdrawal.amount -= uint64(taken);
+        if (taken != 0) emit WithdrawalReduced(account, taken);
+    }
+
+    function _setBalance(address account, uint256 balance) internal {
+        if (balance > type(uint64).max) revert BalanceTooLarge(account, balance);
+        if (account == retailer) _retailerBalance = uint64(balance);
+        else if (account == fund) _fundBalance = uint64(balance);
+        else _accounts[account] = _accounts[account].withBalance(balance);
+    }
+
+    function _deposit(address account, uint256 amount) private whenNotPaused {
         if (account == address(0)) revert ZeroAddress("account");
         if (amount == 0) revert ZeroAmount();
+        uint256 heldBefore = token.balanceOf(address(this));
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 held = token.balanceOf(address(this));
+        if (held != heldBefore + amount) revert InexactTransfer(amount, heldBefore, held);
         _credit(account, amount);
         emit Deposited(account, msg.sender, amount);
-        token.safeTransferFrom(msg.sender, address(this), amount);
     }
 }

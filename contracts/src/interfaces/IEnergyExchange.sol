@@ -1,145 +1,130 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Order} from "../libraries/OrderTypes.sol";
-import {Line, Prices} from "../libraries/Settlement.sol";
+import {Mandate, SupplyAgreement} from "../libraries/OrderTypes.sol";
 
-/// @notice An order with the signature of its owner, or of an agent under the owner's mandate.
-struct SignedOrder {
-    Order order;
-    bytes signature;
+/// @notice A mandate as it stands: micro-units per kWh, Wh, Unix seconds. It judges batches committed from `since` on
+/// and before `endsAt`.
+struct MandateTerms {
+    uint256 maxBuyPrice;
+    uint256 minSellPrice;
+    uint256 feeCap;
+    uint256 imbalanceCap;
+    uint256 maxWhPerDay;
+    uint256 validUntil;
+    uint256 since;
+    uint256 endsAt;
+    uint256 nextNonce;
 }
 
-/// @notice `energyWh` from the order at index `sell` to the order at index `buy`.
-struct Fill {
-    uint16 buy;
-    uint16 sell;
-    uint64 energyWh;
-}
-
-/// @notice One interval's clearing. `keccak256(abi.encode(batch))` is the root committed before delivery.
-/// @dev `meterIds` increase strictly: every member's grid meter of the interval, each once.
-struct Batch {
-    uint64 intervalStart;
-    uint32 intervalSeconds;
-    Prices prices;
-    SignedOrder[] orders;
-    Fill[] fills;
-    bytes32[] meterIds;
-}
-
-/// @notice A signed reading, aligned with `Batch.meterIds`; an empty signature says that none has come.
-struct MeterInput {
-    uint64 importWh;
-    uint64 exportWh;
-    bytes signature;
+/// @notice A supply agreement as it stands. It judges batches committed from `since` on and before `endsAt`, of intervals
+/// that start at `validFrom` or later and on UTC days before `endDay`.
+struct SupplyTerms {
+    uint256 maxImportPrice;
+    uint256 minFeedInPrice;
+    uint256 fallbackImportW;
+    uint256 validFrom;
+    uint256 endDay;
+    uint256 since;
+    uint256 endsAt;
+    uint256 nextNonce;
 }
 
 /// @title What the exchange tells and refuses
-/// @dev An `index` is a position in the batch's orders, fills or meters, as the error's name says.
+/// @dev `orderIndex` counts the orders of a batch in the order in which they stand there, from 0.
 interface IEnergyExchange {
     // Custody
     event Deposited(address indexed account, address indexed payer, uint256 amount);
     event WithdrawalRequested(address indexed account, uint256 amount, uint64 availableAt);
+    event WithdrawalReduced(address indexed account, uint256 amount);
     event Withdrawn(address indexed account, uint256 amount);
 
     // Agreements
-    event MandateRegistered(
-        address indexed owner,
-        address indexed agent,
-        uint64 maxBuyPrice,
-        uint64 minSellPrice,
-        uint64 maxWhPerDay,
-        uint64 validUntil
-    );
+    event MandateRegistered(address indexed owner, address indexed agent, Mandate mandate, uint64 since);
     event MandateRevoked(address indexed owner, address indexed agent, uint64 endsAt);
-    event SupplyRegistered(
-        address indexed owner,
-        bytes32 indexed meterId,
-        uint64 maxImportPrice,
-        uint64 minFeedInPrice,
-        uint64 validUntil
-    );
-    event SupplyEnded(address indexed owner, bytes32 indexed meterId, uint64 endsAt);
-    event NonceCancelled(address indexed owner, uint64 nonce, uint64 effectiveAt);
-    event OrderRecorded(address indexed owner, bytes32 indexed digest);
+    event SupplyRegistered(address indexed owner, SupplyAgreement agreement, uint64 since);
+    event SupplyEnded(address indexed owner, uint64 endsAt);
+    event NonceCancelled(address indexed owner, uint64 nonce, uint64 since);
+    event FloorRaised(address indexed owner, uint64 floor, uint64 since);
+    event OrderRecorded(address indexed owner, bytes32 structHash);
 
     // Intervals
     event BatchCommitted(uint64 indexed intervalStart, bytes32 root);
-    event TradeSettled(
-        uint64 indexed intervalStart,
-        address indexed buyer,
-        address indexed seller,
-        bytes32 buyOrder,
-        bytes32 sellOrder,
-        uint64 energyWh,
-        uint64 price
-    );
-    event MemberSettled(
-        uint64 indexed intervalStart,
-        address indexed account,
-        bytes32 indexed meterId,
-        Line line,
-        bool estimated
-    );
+    /// @notice A bilateral trade. `trade` is, from the lowest bit: price 32, Wh 32, interval start 40.
+    event TradeSettled(address indexed buyer, address indexed seller, uint256 trade);
+    /// @notice A meter had no reading; its import is taken to be `importWh`, its export 0.
+    event ReadingMissing(uint64 indexed intervalStart, address indexed account, uint16 number, uint256 importWh);
     event Unpaid(uint64 indexed intervalStart, address indexed account, uint256 amount);
-    event BatchSettled(uint64 indexed intervalStart, Prices prices, int256 retailerDelta);
+    /// @notice The fund paid `amount` because members and the retailer could not.
+    event FundPaid(uint64 indexed intervalStart, uint256 amount);
+    /// @notice Neither could the fund: the account received `amount` less than it was due.
+    event CreditReduced(uint64 indexed intervalStart, address indexed account, uint256 amount);
+    /// @notice A batch was settled. Everything that a bill holds follows from it (docs/market-rules.md).
+    /// @param prices From the lowest bit, 32 each: fee, imbalance, feed-in, retail import, clearing.
+    /// @param retailerDelta What the retailer received; negative: paid.
+    /// @param readings Entries of 30 bytes, by account and number: account 20, number 2 (0x8000: no reading),
+    /// import Wh 4, export Wh 4.
+    /// @param fills Entries of 16 bytes, in batch order: position in `readings` 2, side 1, k of the nonce 1, executed Wh 4,
+    /// imbalance cap 4, price 4.
+    event BatchSettled(
+        uint64 indexed intervalStart, uint256 prices, int256 retailerDelta, bytes readings, bytes fills
+    );
+    event IntervalReleased(uint64 indexed intervalStart);
 
     // Custody
     error ZeroAddress(string field);
+    error InvalidTerm(string field);
     error ZeroAmount();
+    error BalanceTooLarge(address account, uint256 balance);
+    error InexactTransfer(uint256 amount, uint256 heldBefore, uint256 heldAfter);
     error InsufficientBalance(address account, uint256 balance, uint256 amount);
     error NoWithdrawalRequested(address account);
     error WithdrawalNotReady(address account, uint64 availableAt);
-    error RetailerUnderfunded(uint256 balance, uint256 owed);
 
     // Agreements
+    error TermTooLarge();
+    error NotAParticipant(address account);
     error InvalidMandateSignature(address owner, address agent);
-    error InvalidSupplySignature(address owner, bytes32 meterId);
-    error StaleNonce(address owner, uint64 nonce, uint64 nextNonce);
+    error InvalidSupplySignature(address owner);
+    error StaleNonce(address owner, uint256 nonce, uint256 nextNonce);
     error StillBinding(address owner, uint256 until);
     error NoMandate(address owner, address agent);
-    error NoSupply(address owner, bytes32 meterId);
+    error NoSupply(address owner);
     error NonceUnavailable(address owner, uint64 nonce);
+    error FloorNotRaised(address owner, uint64 floor, uint64 given);
     error NotOwnerOrAgent(address owner, address caller);
-    error InvalidOrderSignature(address owner, bytes32 digest);
-    error MeterNotOwned(bytes32 meterId, address owner);
+    error InvalidOrderSignature(address owner, bytes32 structHash);
 
     // Commitment
-    error InvalidInterval(uint64 intervalStart, uint32 intervalSeconds);
+    error InvalidInterval(uint64 intervalStart);
     error ZeroRoot(uint64 intervalStart);
-    error DeliveryStarted(uint64 intervalStart);
     error AlreadyCommitted(uint64 intervalStart);
-    error WindowExceedsWithdrawalDelay(uint64 intervalStart, uint256 closesAt);
+    error TermExceedsWithdrawalDelay(uint64 intervalStart, uint256 closesAt);
+    error IntervalClosed(uint64 intervalStart, uint256 closesAt);
+    error IntervalOpen(uint64 intervalStart, uint256 closesAt);
 
     // Settlement
-    error NotCommitted(uint64 intervalStart);
-    error AlreadySettled(uint64 intervalStart);
-    error RootMismatch(uint64 intervalStart, bytes32 committed, bytes32 given);
-    error IntervalMismatch(uint64 intervalStart, uint32 intervalSeconds);
-    error DeliveryNotEnded(uint64 intervalStart, uint256 endsAt);
-    error BatchTooLarge(uint256 orders, uint256 fills, uint256 meters);
-    error MeterInputsMismatch(uint256 meters, uint256 inputs);
+    error NotCommitted(uint256 intervalStart);
+    error AlreadySettled(uint256 intervalStart);
+    error RootMismatch(uint256 intervalStart, bytes26 committed, bytes26 given);
+    error DeliveryNotEnded(uint256 intervalStart, uint256 endsAt);
+    error BatchMalformed();
+    error LateBatchHasOrders(uint256 intervalStart);
     error MetersNotIncreasing(uint256 meterIndex);
-    error UnknownMeter(uint256 meterIndex, bytes32 meterId);
-    error InvalidReading(uint256 meterIndex, bytes32 meterId);
-    error ReadingAwaited(uint256 meterIndex, bytes32 meterId, uint256 until);
-    error SupplyMissing(uint256 meterIndex, address account);
-    error SupplyPriceExceeded(uint256 meterIndex, address account);
-    error InvalidFill(uint256 fillIndex);
-    error OrderOverfilled(uint256 orderIndex, uint256 filledWh, uint64 energyWh);
-    error OrderWrongInterval(uint256 orderIndex);
-    error OrderExpired(uint256 orderIndex, uint64 expiry);
+    error NotAGridMeter(uint256 meterIndex, uint256 number);
+    error SupplyMissing(address account, uint256 intervalStart);
+    error TradeMismatch(uint256 orderIndex, uint256 trade);
+    error TradeIncomplete();
+    error BuysDifferFromSells(uint256 boughtWh, uint256 soldWh);
+    error OrderOverfilled(uint256 orderIndex, uint256 filledWh, uint256 energyWh);
+    error OrderExpired(uint256 orderIndex, uint256 expiry);
     error OrderCancelled(uint256 orderIndex);
     error OrderReplayed(uint256 orderIndex);
-    error OrderMeterMissing(uint256 orderIndex, bytes32 meterId);
-    error OrderMeterNotOwned(uint256 orderIndex, address owner);
-    error OrderSideUnknown(uint256 orderIndex, uint8 side);
-    error OrderLimitViolated(uint256 orderIndex, uint64 limitPrice, uint64 clearing);
-    error OrderFeeCapExceeded(uint256 orderIndex, uint64 feeCap, uint64 fee);
+    error OrderLimitViolated(uint256 orderIndex, uint256 limitPrice, uint256 price);
+    error OrderFeeCapExceeded(uint256 orderIndex, uint256 feeCap, uint256 fee);
     error OrderNotAuthorised(uint256 orderIndex, address signer);
-    error MandateEnded(uint256 orderIndex, address agent);
-    error MandateExpired(uint256 orderIndex, address agent);
-    error MandatePriceExceeded(uint256 orderIndex, address agent);
-    error MandateDailyCapExceeded(uint256 orderIndex, address agent, uint256 usedWh, uint64 maxWhPerDay);
+    error AgentOrdersNotSigned(address agent, address signer);
+    error MandateMissing(uint256 orderIndex, address agent);
+    error MandateExceeded(uint256 orderIndex, address agent);
+    error MandateDailyCapExceeded(uint256 orderIndex, address agent, uint256 usedWh, uint256 maxWhPerDay);
 }

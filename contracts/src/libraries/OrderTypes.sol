@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 /// @notice A limit order for one delivery interval. Energy in Wh, prices in micro-units per kWh.
 struct Order {
     address owner;
-    bytes32 meterId;
+    bytes32 meterId; // MeterIds: the owner's account and the meter's number
     uint8 side; // OrderTypes.BUY or OrderTypes.SELL
     uint64 intervalStart;
     uint32 intervalSeconds;
@@ -12,41 +12,35 @@ struct Order {
     uint64 limitPrice;
     uint64 feeCap;
     uint64 imbalanceCap; // most that a seller pays per kWh not delivered
-    uint64 nonce;
+    uint64 nonce; // intervalStart * 256 + k, k from 0 to 255
     uint64 expiry; // last instant at which the order may be committed
 }
 
-/// @notice What an owner lets an agent sign: price limits, executed Wh per UTC day, last interval start.
+/// @notice What an owner lets an agent sign. `validUntil` is the start of the last interval.
 struct Mandate {
     address owner;
     address agent;
     uint64 maxBuyPrice;
     uint64 minSellPrice;
-    uint64 maxWhPerDay;
+    uint64 feeCap; // highest that an order under the mandate may have
+    uint64 imbalanceCap; // likewise
+    uint64 maxWhPerDay; // executed, by the UTC day in which intervals start
     uint64 validUntil;
     uint64 nonce;
 }
 
-/// @notice What an owner accepts of the retailer for one meter's residual import and feed-in.
+/// @notice What an owner accepts of the retailer for the residual import and feed-in of its meters.
 struct SupplyAgreement {
     address owner;
-    bytes32 meterId;
     uint64 maxImportPrice;
     uint64 minFeedInPrice;
-    uint64 validUntil;
+    uint64 fallbackImportW; // mean power that a meter without a reading is taken to have drawn
+    uint64 validFrom; // start of the first interval
+    uint64 validUntil; // start of the last interval; the contract rounds it down to whole UTC days
     uint64 nonce;
 }
 
-/// @notice Energy through one meter in one delivery interval; both registers count upwards.
-struct MeterReading {
-    bytes32 meterId;
-    uint64 intervalStart;
-    uint32 intervalSeconds;
-    uint64 importWh;
-    uint64 exportWh;
-}
-
-/// @title EIP-712 struct hashes of everything that is signed
+/// @title EIP-712 struct hashes of what owners and agents sign
 /// @dev Every member is a static type, so `abi.encode` of the struct is its EIP-712 encoding.
 library OrderTypes {
     uint8 internal constant BUY = 0;
@@ -55,17 +49,16 @@ library OrderTypes {
     bytes32 internal constant ORDER_TYPEHASH = keccak256(
         "Order(address owner,bytes32 meterId,uint8 side,uint64 intervalStart,uint32 intervalSeconds,uint64 energyWh,uint64 limitPrice,uint64 feeCap,uint64 imbalanceCap,uint64 nonce,uint64 expiry)"
     );
+    bytes32 internal constant AGENT_ORDERS_TYPEHASH =
+        keccak256("AgentOrders(uint64 intervalStart,bytes32 ordersHash)");
     bytes32 internal constant MANDATE_TYPEHASH = keccak256(
-        "Mandate(address owner,address agent,uint64 maxBuyPrice,uint64 minSellPrice,uint64 maxWhPerDay,uint64 validUntil,uint64 nonce)"
+        "Mandate(address owner,address agent,uint64 maxBuyPrice,uint64 minSellPrice,uint64 feeCap,uint64 imbalanceCap,uint64 maxWhPerDay,uint64 validUntil,uint64 nonce)"
     );
     bytes32 internal constant SUPPLY_AGREEMENT_TYPEHASH = keccak256(
-        "SupplyAgreement(address owner,bytes32 meterId,uint64 maxImportPrice,uint64 minFeedInPrice,uint64 validUntil,uint64 nonce)"
-    );
-    bytes32 internal constant METER_READING_TYPEHASH = keccak256(
-        "MeterReading(bytes32 meterId,uint64 intervalStart,uint32 intervalSeconds,uint64 importWh,uint64 exportWh)"
+        "SupplyAgreement(address owner,uint64 maxImportPrice,uint64 minFeedInPrice,uint64 fallbackImportW,uint64 validFrom,uint64 validUntil,uint64 nonce)"
     );
 
-    function hash(Order calldata order) internal pure returns (bytes32) {
+    function hash(Order memory order) internal pure returns (bytes32) {
         return keccak256(abi.encode(ORDER_TYPEHASH, order));
     }
 
@@ -77,7 +70,14 @@ library OrderTypes {
         return keccak256(abi.encode(SUPPLY_AGREEMENT_TYPEHASH, agreement));
     }
 
-    function hash(MeterReading memory reading) internal pure returns (bytes32) {
-        return keccak256(abi.encode(METER_READING_TYPEHASH, reading));
+    /// @notice What an agent signs once for all its orders in a batch.
+    /// @param ordersHash h(n) with h(0) = 0, h(i) = keccak256(h(i - 1) ‖ struct hash of order i), in batch order.
+    function hashAgentOrders(uint256 intervalStart, bytes32 ordersHash) internal pure returns (bytes32) {
+        return keccak256(abi.encode(AGENT_ORDERS_TYPEHASH, intervalStart, ordersHash));
+    }
+
+    /// @notice The interval that a nonce belongs to.
+    function intervalOf(uint64 nonce) internal pure returns (uint64) {
+        return nonce >> 8;
     }
 }

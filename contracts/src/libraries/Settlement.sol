@@ -6,11 +6,11 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 /// @notice Prices of one delivery interval, micro-units per kWh, as committed before delivery.
 struct Prices {
-    uint64 clearing;
-    uint64 retailImport;
-    uint64 feedIn;
-    uint64 imbalance;
-    uint64 fee;
+    uint32 clearing;
+    uint32 retailImport;
+    uint32 feedIn;
+    uint32 imbalance;
+    uint32 fee;
 }
 
 /// @notice What one member owes and is owed for one interval: energy in Wh, amounts in micro-units.
@@ -31,13 +31,16 @@ struct Line {
     uint128 feedIn;
 }
 
-/// @notice A meter's interval while its orders are being added up. Energy in Wh, `shortfall` in micro-units.
+/// @notice A meter's interval while its orders are being added up. Energy in Wh; `purchase`, `sale` and `shortfall` are
+/// sums of Wh x micro-units per kWh, so each is rounded once.
 struct Position {
     uint256 importWh;
     uint256 exportWh;
     uint256 boughtWh;
     uint256 soldWh;
     uint256 deliveredWh;
+    uint256 purchase;
+    uint256 sale;
     uint256 shortfall;
 }
 
@@ -49,37 +52,47 @@ library Settlement {
 
     uint256 internal constant WH_PER_KWH = 1_000;
 
-    /// @notice Price of `energyWh` in micro-units, rounded away from zero: what a member pays.
-    function amountUp(uint256 energyWh, uint256 pricePerKwh) internal pure returns (uint256) {
-        return Math.ceilDiv(energyWh * pricePerKwh, WH_PER_KWH);
+    /// @notice Micro-units of a product of Wh and price, rounded away from zero: what a member pays.
+    function amountUp(uint256 product) internal pure returns (uint256) {
+        return Math.ceilDiv(product, WH_PER_KWH);
     }
 
-    /// @notice Price of `energyWh` in micro-units, rounded towards zero: what a member is paid.
-    function amountDown(uint256 energyWh, uint256 pricePerKwh) internal pure returns (uint256) {
-        return energyWh * pricePerKwh / WH_PER_KWH;
+    /// @notice Micro-units of a product of Wh and price, rounded towards zero: what a member is paid.
+    function amountDown(uint256 product) internal pure returns (uint256) {
+        return product / WH_PER_KWH;
     }
 
-    /// @notice What a seller pays per kWh not delivered: (imbalance - clearing)+, at most the cap it signed.
-    function shortfallPrice(Prices memory prices, uint256 imbalanceCap) internal pure returns (uint256) {
-        return Math.min(Math.saturatingSub(prices.imbalance, prices.clearing), imbalanceCap);
-    }
-
-    /// @notice Adds `energyWh` bought under one order to the meter's position.
-    function addBought(Position memory position, uint256 energyWh) internal pure {
-        position.boughtWh += energyWh;
-    }
-
-    /// @notice Adds `energyWh` sold under one order; orders take their share of the export as they are added.
-    /// @dev Delivered so far never exceeds the export, hence in the end delivered = min(sold, exported):
-    /// each order takes min(its energy, exported - delivered so far).
-    function addSold(Position memory position, uint256 energyWh, uint256 imbalanceCap, Prices memory prices)
+    /// @notice What a seller pays per kWh not delivered: (imbalance - price)+, at most the cap it signed.
+    function shortfallPrice(uint256 imbalance, uint256 price, uint256 imbalanceCap)
         internal
         pure
+        returns (uint256)
     {
-        uint256 delivered = Math.min(energyWh, Math.saturatingSub(position.exportWh, position.deliveredWh));
+        return Math.min(Math.saturatingSub(imbalance, price), imbalanceCap);
+    }
+
+    /// @notice Adds `energyWh` bought at `price` to the meter's position.
+    function addBought(Position memory position, uint256 energyWh, uint256 price) internal pure {
+        position.boughtWh += energyWh;
+        position.purchase += energyWh * price;
+    }
+
+    /// @notice Adds `energyWh` sold at `price` to the meter's position; sales take their share of the export as they are
+    /// added.
+    /// @dev Delivered so far never exceeds the export, hence in the end delivered = min(sold, exported):
+    /// each sale takes min(its energy, exported - delivered so far).
+    function addSold(
+        Position memory position,
+        uint256 energyWh,
+        uint256 price,
+        uint256 imbalance,
+        uint256 imbalanceCap
+    ) internal pure {
+        uint256 delivered = Math.min(energyWh, position.exportWh - position.deliveredWh);
         position.soldWh += energyWh;
         position.deliveredWh += delivered;
-        position.shortfall += amountUp(energyWh - delivered, shortfallPrice(prices, imbalanceCap));
+        position.sale += delivered * price;
+        position.shortfall += (energyWh - delivered) * shortfallPrice(imbalance, price, imbalanceCap);
     }
 
     /// @notice The settlement line of a meter whose orders have all been added.
@@ -96,13 +109,13 @@ library Settlement {
         line.deliveredWh = position.deliveredWh.toUint64();
         line.retailImportWh = retailImportWh.toUint64();
         line.feedInWh = feedInWh.toUint64();
-        line.purchase = amountUp(position.boughtWh, prices.clearing).toUint128();
-        line.sale = amountDown(position.deliveredWh, prices.clearing).toUint128();
-        line.shortfall = position.shortfall.toUint128();
-        line.fee = (amountUp(position.boughtWh, prices.fee) + amountUp(position.deliveredWh, prices.fee))
+        line.purchase = amountUp(position.purchase).toUint128();
+        line.sale = amountDown(position.sale).toUint128();
+        line.shortfall = amountUp(position.shortfall).toUint128();
+        line.fee = (amountUp(position.boughtWh * prices.fee) + amountUp(position.deliveredWh * prices.fee))
         .toUint128();
-        line.retail = amountUp(retailImportWh, prices.retailImport).toUint128();
-        line.feedIn = amountDown(feedInWh, prices.feedIn).toUint128();
+        line.retail = amountUp(retailImportWh * prices.retailImport).toUint128();
+        line.feedIn = amountDown(feedInWh * prices.feedIn).toUint128();
     }
 
     /// @notice Micro-units that the member pays; negative when it is paid.

@@ -2,56 +2,89 @@
 pragma solidity ^0.8.28;
 
 import {Vm} from "./Vm.sol";
+import {Packing} from "./Packing.sol";
 import {EnergyExchange} from "../../src/EnergyExchange.sol";
-import {Batch, Fill, MeterInput, SignedOrder} from "../../src/interfaces/IEnergyExchange.sol";
+import {Intervals, Terms} from "../../src/Intervals.sol";
+import {Key} from "../../src/interfaces/IParticipantRegistry.sol";
+import {MeterIds} from "../../src/libraries/MeterIds.sol";
+import {MeterOracle} from "../../src/MeterOracle.sol";
+import {MeterReading} from "../../src/libraries/ReadingTypes.sol";
 import {MockStablecoin} from "../../src/MockStablecoin.sol";
 import {ParticipantRegistry} from "../../src/ParticipantRegistry.sol";
-import {Mandate, MeterReading, Order, OrderTypes, SupplyAgreement} from "../../src/libraries/OrderTypes.sol";
+import {Mandate, Order, OrderTypes, SupplyAgreement} from "../../src/libraries/OrderTypes.sol";
 import {Prices} from "../../src/libraries/Settlement.sol";
+import {
+    Batch,
+    BatchAgent,
+    BatchMember,
+    BatchOrder,
+    EnergyExchangeReference,
+    Execution,
+    Registers
+} from "../../src/reference/EnergyExchangeReference.sol";
 
 /// @notice A community of members, each with a meter, a supply agreement and money; and one interval to trade.
 /// Member 0 sells 1 kWh to member 1 unless a test says otherwise.
 abstract contract Scene {
+    using OrderTypes for Order;
+
     Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
 
-    uint64 internal constant START = 1_750_000_500;
+    uint40 internal constant START = 1_750_000_500;
     uint32 internal constant STEP = 900;
-    uint64 internal constant END = START + STEP;
-    uint64 internal constant GATE = START - STEP;
-    uint64 internal constant WITHDRAWAL_DELAY = 1 days;
-    uint64 internal constant READING_DEADLINE = 30 minutes;
+    uint40 internal constant END = START + STEP;
+    uint40 internal constant GATE = START - STEP;
+    uint32 internal constant READING_DEADLINE = 30 minutes;
+    uint32 internal constant SETTLEMENT_TERM = 12 hours;
+    uint32 internal constant WITHDRAWAL_DELAY = 1 days;
+    uint32 internal constant KEY_NOTICE = 2 days;
     uint64 internal constant FAR = START + 365 days;
     uint256 internal constant OPENING = 100_000_000;
     uint256 internal constant AGENT_KEY = 0xA6E47;
     uint256 internal constant STRANGER_KEY = 0xBAD;
+    uint256 internal constant ATTESTOR_KEYS = 0xA77E57;
+    uint8 internal constant THRESHOLD = 2;
 
     address internal immutable admin = vm.addr(0xAD);
     address internal immutable operator = vm.addr(0x09);
     address internal immutable pauser = vm.addr(0xFA);
     address internal immutable retailer = vm.addr(0x4E);
-    address internal immutable feeRecipient = vm.addr(0xFE);
+    address internal immutable fund = vm.addr(0xFE);
     address internal immutable agent = vm.addr(AGENT_KEY);
     address internal immutable stranger = vm.addr(STRANGER_KEY);
 
     MockStablecoin internal token;
     ParticipantRegistry internal registry;
-    EnergyExchange internal exchange;
+    MeterOracle internal oracle;
+    Intervals internal exchange;
 
     function setUp() public virtual {
-        vm.warp(GATE);
+        vm.warp(GATE - 7 days); // so that agreements have long been in force when the gate closes
         token = new MockStablecoin();
-        registry = new ParticipantRegistry(admin);
-        exchange = new EnergyExchange(
-            token, registry, retailer, feeRecipient, admin, WITHDRAWAL_DELAY, READING_DEADLINE
+        registry = new ParticipantRegistry(admin, KEY_NOTICE);
+        oracle = new MeterOracle(registry, admin, THRESHOLD, READING_DEADLINE);
+        exchange = _newExchange(
+            Terms(token, oracle, retailer, fund, admin, STEP, WITHDRAWAL_DELAY, SETTLEMENT_TERM)
         );
-        _grant(exchange.OPERATOR_ROLE(), operator);
-        _grant(exchange.PAUSER_ROLE(), pauser);
-        bytes32 registrarRole = registry.REGISTRAR_ROLE();
         vm.prank(admin);
-        registry.grantRole(registrarRole, address(this));
+        exchange.grantRole(keccak256("OPERATOR_ROLE"), operator);
+        vm.prank(admin);
+        exchange.grantRole(keccak256("PAUSER_ROLE"), pauser);
+        vm.prank(admin);
+        registry.grantRole(keccak256("REGISTRAR_ROLE"), address(this));
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(admin);
+            oracle.grantRole(keccak256("ATTESTOR_ROLE"), vm.addr(ATTESTOR_KEYS + i));
+        }
         _fund(retailer, OPENING);
         _addMember(0);
         _addMember(1);
+        vm.warp(GATE);
+    }
+
+    /// @dev The production contract; suites that are for both override this.
+    function _newExchange(Terms memory terms) internal virtual returns (Intervals) {
+        return new EnergyExchange(terms);
     }
 
     // Members
@@ -61,7 +94,7 @@ abstract contract Scene {
     }
 
     function _meterKey(uint256 member) internal pure returns (uint256) {
-        return 0x2000 + member;
+        return 0x2000_0000 + member;
     }
 
     function _owner(uint256 member) internal pure returns (address) {
@@ -69,11 +102,11 @@ abstract contract Scene {
     }
 
     function _meterId(uint256 member) internal pure returns (bytes32) {
-        return bytes32(0x3000 + member);
+        return MeterIds.idOf(_owner(member), 0);
     }
 
     function _addMember(uint256 member) internal {
-        registry.register(_owner(member), _meterId(member), vm.addr(_meterKey(member)));
+        registry.register(_owner(member), 0, Key(vm.addr(_meterKey(member)), 0, 0));
         _registerSupply(member, _supply(member));
         _fund(_owner(member), OPENING);
     }
@@ -84,15 +117,18 @@ abstract contract Scene {
         exchange.depositFor(account, amount);
     }
 
-    function _grant(bytes32 role, address account) internal {
-        vm.prank(admin);
-        exchange.grantRole(role, account);
-    }
-
     // Agreements
 
     function _supply(uint256 member) internal pure returns (SupplyAgreement memory) {
-        return SupplyAgreement(_owner(member), _meterId(member), 400_000, 50_000, FAR, 0);
+        return SupplyAgreement({
+            owner: _owner(member),
+            maxImportPrice: 400_000,
+            minFeedInPrice: 50_000,
+            fallbackImportW: 400,
+            validFrom: 0,
+            validUntil: FAR,
+            nonce: 0
+        });
     }
 
     function _registerSupply(uint256 member, SupplyAgreement memory agreement) internal {
@@ -101,7 +137,17 @@ abstract contract Scene {
     }
 
     function _mandate(uint256 member) internal view returns (Mandate memory) {
-        return Mandate(_owner(member), agent, 300_000, 60_000, 5_000, FAR, 0);
+        return Mandate({
+            owner: _owner(member),
+            agent: agent,
+            maxBuyPrice: 300_000,
+            minSellPrice: 60_000,
+            feeCap: 5_000,
+            imbalanceCap: 200_000,
+            maxWhPerDay: 5_000,
+            validUntil: FAR,
+            nonce: 0
+        });
     }
 
     function _registerMandate(uint256 member, Mandate memory mandate) internal {
@@ -115,91 +161,230 @@ abstract contract Scene {
             Prices({clearing: 200_000, retailImport: 310_000, feedIn: 60_000, imbalance: 290_000, fee: 3_000});
     }
 
-    function _order(uint256 member, uint8 side, uint64 energyWh, uint64 nonce)
+    /// @dev Executed as a whole, at the clearing price or in trade 0.
+    function _order(uint8 side, uint32 energyWh) internal pure returns (BatchOrder memory order) {
+        order = BatchOrder({
+            side: side,
+            k: 0,
+            energyWh: energyWh,
+            limitPrice: side == OrderTypes.BUY ? 250_000 : 150_000,
+            feeCap: 3_000,
+            imbalanceCap: 100_000,
+            expiry: START,
+            authority: 0,
+            signature: "",
+            executions: new Execution[](1)
+        });
+        order.executions[0] = Execution({trade: 0, energyWh: energyWh, price: 200_000});
+    }
+
+    function _memberOf(uint256 member, BatchOrder memory order) internal pure returns (BatchMember memory) {
+        BatchOrder[] memory orders = new BatchOrder[](1);
+        orders[0] = order;
+        return BatchMember({account: _owner(member), number: 0, orders: orders});
+    }
+
+    /// @dev Member 0 sells 1 kWh to member 1. Sorted and signed.
+    function _batch() internal view returns (Batch memory batch) {
+        batch = _unsigned(START, 2);
+        batch.members[0] = _memberOf(0, _order(OrderTypes.SELL, 1_000));
+        batch.members[1] = _memberOf(1, _order(OrderTypes.BUY, 1_000));
+        _complete(batch);
+    }
+
+    function _unsigned(uint40 start, uint256 members) internal pure returns (Batch memory batch) {
+        batch.intervalStart = start;
+        batch.prices = _prices();
+        batch.members = new BatchMember[](members);
+    }
+
+    /// @dev Sorts the members and signs everything: orders of authority 0 by their owner's key, the rest by the agent's.
+    function _complete(Batch memory batch) internal view {
+        _sort(batch.members);
+        bytes32 ordersHash;
+        for (uint256 i = 0; i < batch.members.length; ++i) {
+            BatchMember memory member = batch.members[i];
+            for (uint256 j = 0; j < member.orders.length; ++j) {
+                BatchOrder memory order = member.orders[j];
+                bytes32 structHash = _signedOrder(batch, member, order).hash();
+                if (order.authority == 0) {
+                    order.signature = _compact(_keyOf(member.account), _digest(structHash));
+                } else if (order.authority == 2) {
+                    ordersHash = keccak256(abi.encodePacked(ordersHash, structHash));
+                }
+            }
+        }
+        if (batch.agents.length != 0) {
+            bytes32 digest = exchange.hashAgentOrders(batch.intervalStart, ordersHash);
+            batch.agents[0] = BatchAgent(agent, _compact(AGENT_KEY, digest));
+        }
+    }
+
+    function _signedOrder(Batch memory batch, BatchMember memory member, BatchOrder memory order)
         internal
         pure
         returns (Order memory)
     {
         return Order({
-            owner: _owner(member),
-            meterId: _meterId(member),
-            side: side,
-            intervalStart: START,
+            owner: member.account,
+            meterId: MeterIds.idOf(member.account, member.number),
+            side: order.side,
+            intervalStart: batch.intervalStart,
             intervalSeconds: STEP,
-            energyWh: energyWh,
-            limitPrice: side == OrderTypes.BUY ? 250_000 : 150_000,
-            feeCap: 3_000,
-            imbalanceCap: 100_000,
-            nonce: nonce,
-            expiry: START
+            energyWh: order.energyWh,
+            limitPrice: order.limitPrice,
+            feeCap: order.feeCap,
+            imbalanceCap: order.imbalanceCap,
+            nonce: uint64(batch.intervalStart) << 8 | order.k,
+            expiry: order.expiry
         });
     }
 
-    function _signed(Order memory order, uint256 key) internal view returns (SignedOrder memory) {
-        return SignedOrder(order, _sign(key, exchange.hashOrder(order)));
+    function _digest(bytes32 structHash) internal view returns (bytes32) {
+        (, string memory name, string memory version, uint256 chainId, address contract_,,) =
+            exchange.eip712Domain();
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256(
+                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+                ),
+                keccak256(bytes(name)),
+                keccak256(bytes(version)),
+                chainId,
+                contract_
+            )
+        );
+        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
     }
 
-    /// @dev Order 0: member 0 sells 1 kWh; order 1: member 1 buys it.
-    function _batch() internal view returns (Batch memory batch) {
-        batch.intervalStart = START;
-        batch.intervalSeconds = STEP;
-        batch.prices = _prices();
-        batch.orders = new SignedOrder[](2);
-        batch.orders[0] = _signed(_order(0, OrderTypes.SELL, 1_000, 0), _ownerKey(0));
-        batch.orders[1] = _signed(_order(1, OrderTypes.BUY, 1_000, 0), _ownerKey(1));
-        batch.fills = new Fill[](1);
-        batch.fills[0] = Fill({buy: 1, sell: 0, energyWh: 1_000});
-        batch.meterIds = new bytes32[](2);
-        batch.meterIds[0] = _meterId(0);
-        batch.meterIds[1] = _meterId(1);
+    function _keyOf(address account) internal pure returns (uint256) {
+        for (uint256 member = 0; member < 256; ++member) {
+            if (_owner(member) == account) return _ownerKey(member);
+        }
+        return STRANGER_KEY;
+    }
+
+    function _sort(BatchMember[] memory members) internal pure {
+        for (uint256 i = 1; i < members.length; ++i) {
+            for (uint256 j = i; j > 0 && _after(members[j - 1], members[j]); --j) {
+                (members[j - 1], members[j]) = (members[j], members[j - 1]);
+            }
+        }
+    }
+
+    function _after(BatchMember memory one, BatchMember memory other) private pure returns (bool) {
+        return one.account > other.account || one.account == other.account && one.number > other.number;
     }
 
     // Readings
 
-    function _reading(uint256 member, uint64 importWh, uint64 exportWh)
-        internal
-        view
-        returns (MeterInput memory)
-    {
-        return _readingAt(member, START, importWh, exportWh);
+    /// @dev Every meter did what its orders say.
+    function _delivered(Batch memory batch) internal pure returns (Registers[] memory registers) {
+        registers = new Registers[](batch.members.length);
+        for (uint256 i = 0; i < registers.length; ++i) {
+            BatchOrder[] memory orders = batch.members[i].orders;
+            for (uint256 j = 0; j < orders.length; ++j) {
+                for (uint256 k = 0; k < orders[j].executions.length; ++k) {
+                    uint32 energyWh = orders[j].executions[k].energyWh;
+                    if (orders[j].side == OrderTypes.BUY) registers[i].importWh += energyWh;
+                    else registers[i].exportWh += energyWh;
+                }
+            }
+        }
     }
 
-    function _readingAt(uint256 member, uint64 start, uint64 importWh, uint64 exportWh)
+    /// @dev Packed as the oracle and the event have them.
+    function _readings(Batch memory batch, Registers[] memory registers)
         internal
-        view
-        returns (MeterInput memory)
+        pure
+        returns (bytes memory readings)
     {
-        MeterReading memory reading = MeterReading(_meterId(member), start, STEP, importWh, exportWh);
-        return MeterInput(importWh, exportWh, _sign(_meterKey(member), exchange.hashReading(reading)));
+        for (uint256 i = 0; i < registers.length; ++i) {
+            uint16 number = batch.members[i].number | (registers[i].missing ? 0x8000 : 0);
+            readings = bytes.concat(
+                readings,
+                abi.encodePacked(
+                    batch.members[i].account, number, registers[i].importWh, registers[i].exportWh
+                )
+            );
+        }
     }
 
-    /// @dev Member 0 exported 1 kWh and member 1 imported it.
-    function _readings() internal view returns (MeterInput[] memory readings) {
-        readings = new MeterInput[](2);
-        readings[0] = _reading(0, 0, 1_000);
-        readings[1] = _reading(1, 1_000, 0);
+    /// @dev Signed by each meter's key.
+    function _signedProof(Batch memory batch, Registers[] memory registers)
+        internal
+        view
+        returns (bytes memory proof)
+    {
+        proof = hex"02";
+        for (uint256 i = 0; i < registers.length; ++i) {
+            if (registers[i].missing) continue;
+            address account = batch.members[i].account;
+            MeterReading memory reading = MeterReading(
+                MeterIds.idOf(account, batch.members[i].number),
+                batch.intervalStart,
+                STEP,
+                registers[i].importWh,
+                registers[i].exportWh
+            );
+            uint256 key = _keyOf(account) - _ownerKey(0) + _meterKey(0);
+            proof = bytes.concat(proof, _compact(key, oracle.hashReading(reading)));
+        }
+    }
+
+    /// @dev Signed by two of three attestors.
+    function _attestedProof(Batch memory batch, Registers[] memory registers)
+        internal
+        view
+        returns (bytes memory)
+    {
+        bytes32 hash = keccak256(_readings(batch, registers));
+        bytes32 digest = oracle.hashAttestation(batch.intervalStart, STEP, hash, false);
+        (uint256 one, uint256 other) = (ATTESTOR_KEYS, ATTESTOR_KEYS + 1);
+        if (vm.addr(one) > vm.addr(other)) (one, other) = (other, one);
+        return bytes.concat(hex"01", _compact(one, digest), _compact(other, digest));
     }
 
     // The operator's acts
 
-    function _commit(Batch memory batch) internal {
-        bytes32 root = keccak256(abi.encode(batch));
-        vm.prank(operator);
-        exchange.commitBatch(batch.intervalStart, batch.intervalSeconds, root);
+    function _root(Batch memory batch) internal view returns (bytes32) {
+        return keccak256(abi.encodePacked(_hash(batch), bytes32(0)));
     }
 
-    function _settle(Batch memory batch, MeterInput[] memory readings) internal {
+    function _hash(Batch memory batch) internal view virtual returns (bytes32) {
+        return keccak256(Packing.pack(batch));
+    }
+
+    function _commit(Batch memory batch) internal {
+        bytes32 root = _root(batch);
         vm.prank(operator);
-        exchange.settleBatch(batch, readings);
+        exchange.commitBatch(batch.intervalStart, root);
+    }
+
+    function _settle(Batch memory batch, Registers[] memory registers) internal {
+        _settle(batch, registers, _signedProof(batch, registers));
+    }
+
+    function _settle(Batch memory batch, Registers[] memory registers, bytes memory proof) internal virtual {
+        bytes memory packed = Packing.pack(batch);
+        bytes memory readings = Packing.pack(registers);
+        vm.prank(operator);
+        EnergyExchange(address(exchange)).settleBatch(packed, 0, readings, proof);
     }
 
     function _commitAndDeliver(Batch memory batch) internal {
         _commit(batch);
-        vm.warp(END);
+        vm.warp(batch.intervalStart + STEP);
     }
 
     function _sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
         return abi.encodePacked(r, s, v);
+    }
+
+    /// @dev EIP-2098.
+    function _compact(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, bytes32(uint256(s) | uint256(v - 27) << 255));
     }
 }

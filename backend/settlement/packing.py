@@ -1,0 +1,117 @@
+"""A batch as ``EnergyExchange`` takes it: packed bytes, laid out as the contract's NatSpec says.
+
+A batch is JSON with the field names of the structs in ``EnergyExchangeReference``; bytes are 0x hex. Where ``trades``
+is 0 all energy has the clearing price and every order has one execution.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+Batch = Mapping[str, Any]
+PRICE_NAMES = ("clearing", "retailImport", "feedIn", "imbalance", "fee")
+MISSING_FLAG = 0x8000
+NO_READING = b"\xff" * 8
+SELL = 1
+
+
+def pack(batch: Batch) -> bytes:
+    """The batch, or a part of one, as ``settleBatch`` takes it."""
+    members, agents = batch["members"], batch["agents"]
+    terms: list[bytes] = []
+    body = b"".join(_member(member, terms, bilateral=batch["trades"] > 0) for member in members)
+    fills = sum(len(order["executions"]) for member in members for order in member["orders"])
+    header = b"".join(
+        (
+            _uint(batch["intervalStart"], 5),
+            *(_uint(batch["prices"][name], 4) for name in PRICE_NAMES),
+            _uint(len(members), 2),
+            _uint(fills, 2),
+            _uint(batch["trades"], 2),
+            _uint(len(terms), 1),
+            _uint(len(agents), 1),
+        )
+    )
+    return b"".join(
+        (
+            header,
+            *terms,
+            *(_hex(agent["agent"]) for agent in agents),
+            body,
+            *(_hex(agent["signature"]) for agent in agents),
+        )
+    )
+
+
+def root_of(parts: Sequence[bytes]) -> list[bytes]:
+    """For each part the root of those from it on, and at last 32 zero bytes; the first is what is committed."""
+    roots = [bytes(32)]
+    for part in reversed(parts):
+        roots.append(keccak(keccak(part) + roots[-1]))
+    return roots[::-1]
+
+
+def pack_registers(readings: Iterable[tuple[int, int] | None]) -> bytes:
+    """(import Wh, export Wh) of each member, None where no reading came."""
+    return b"".join(NO_READING if r is None else _uint(r[0], 4) + _uint(r[1], 4) for r in readings)
+
+
+def pack_readings(batch: Batch, readings: Sequence[tuple[int, int] | None]) -> bytes:
+    """The list of readings that the oracle proves and the event holds."""
+    return b"".join(
+        _hex(member["account"])
+        + _uint(member["number"] | (MISSING_FLAG if reading is None else 0), 2)
+        + _uint((reading or (0, 0))[0], 4)
+        + _uint((reading or (0, 0))[1], 4)
+        for member, reading in zip(batch["members"], readings, strict=True)
+    )
+
+
+def _member(member: Mapping[str, Any], terms: list[bytes], *, bilateral: bool) -> bytes:
+    number = member["number"]
+    head = _uint(len(member["orders"]) | (0x80 if number else 0), 1)
+    orders = b"".join(_order(order, terms, bilateral=bilateral) for order in member["orders"])
+    return head + _hex(member["account"]) + (_uint(number, 2) if number else b"") + orders
+
+
+def _order(order: Mapping[str, Any], terms: list[bytes], *, bilateral: bool) -> bytes:
+    own = _uint(order["feeCap"], 4) + _uint(order["imbalanceCap"], 4) + _uint(order["expiry"], 5)
+    if own not in terms:
+        terms.append(own)
+    executions = order["executions"]
+    partial = not bilateral and executions[0]["energyWh"] != order["energyWh"]
+    head = order["authority"] | (0x80 if order["side"] == SELL else 0) | (0x40 if partial else 0)
+    packed = [
+        _uint(head, 1),
+        _uint(order["k"], 1),
+        _uint(terms.index(own), 1),
+        _uint(order["energyWh"], 4),
+        _uint(order["limitPrice"], 4),
+    ]
+    if bilateral:
+        packed.append(_uint(len(executions), 1))
+        packed.extend(
+            _uint(e["trade"], 2) + _uint(e["energyWh"], 4) + _uint(e["price"], 4) for e in executions
+        )
+    elif partial:
+        packed.append(_uint(executions[0]["energyWh"], 4))
+    if order["authority"] == 0:
+        packed.append(_hex(order["signature"]))
+    return b"".join(packed)
+
+
+def compact(signature: str) -> str:
+    """A 65-byte signature (r, s, v) in the 64 bytes of EIP-2098."""
+    raw = _hex(signature)
+    r, s, v = raw[:32], int.from_bytes(raw[32:64]), raw[64]
+    return "0x" + (r + (s | (v - 27) << 255).to_bytes(32)).hex()
+
+
+def _uint(value: int, size: int) -> bytes:
+    """Big-endian; OverflowError when the value does not fit."""
+    return value.to_bytes(size)
+
+
+def _hex(value: str) -> bytes:
+    return bytes.fromhex(value[2:])

@@ -138,13 +138,16 @@ abstract contract Intervals is Agreements, DisjointRoles {
 
     /// @dev Parts of a batch have disjoint, increasing meters: nobody is billed, and no order executed, in two of them.
     /// @param firstMeter account ‖ number of the part's first meter.
-    function _requirePartsIncrease(uint256 intervalStart, bytes32 next, uint256 firstMeter, uint256 lastMeter)
-        internal
-    {
+    function _requireBeyondLastPart(uint256 intervalStart, uint256 firstMeter) internal view {
         if (_commitments[intervalStart].settledParts > 1 && firstMeter <= _lastMeters[intervalStart]) {
             revert MetersNotIncreasing(0);
         }
-        if (next != 0) _lastMeters[intervalStart] = lastMeter;
+    }
+
+    /// @dev For the part that follows.
+    /// @param lastMeter account ‖ number of the part's last meter.
+    function _keepLastMeter(uint256 intervalStart, uint256 lastMeter) internal {
+        _lastMeters[intervalStart] = lastMeter;
     }
 
     /// @dev Moves the retailer's and the fund's part of a batch.

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.market.models import DeliveryInterval
@@ -110,13 +111,14 @@ def has_unconfirmed() -> bool:
     return OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).exists()
 
 
-def trouble() -> ChainTrouble | None:
-    """Why the outbox as a whole waits, or None while it works."""
-    return ChainTrouble.objects.filter(id=1).first()
+def trouble() -> dict[str, Any] | None:
+    """Why the outbox as a whole waits, {reason, age_s}, or None while it works."""
+    found = ChainTrouble.objects.filter(id=1).first()
+    return None if found is None else {"reason": found.reason, "age_s": _age_s(found.since)}
 
 
 def waiting() -> list[dict[str, Any]]:
-    """Rows that are not done with, the oldest first, each with its reason and since when (by the wall clock).
+    """Rows that are not done with, the oldest first, each with its reason and how long it is in its state.
 
     A failed row needs a person, unless its interval has been settled without it.
     """
@@ -144,8 +146,12 @@ def _waiting_facts(row: OutboxTransaction) -> dict[str, Any]:
         "interval_start": batch.interval.start if batch else None,
         "state": row.state,
         "reason": row.error or reasons[State(row.state)],
-        "since": row.since,
+        "age_s": _age_s(row.since),
     }
+
+
+def _age_s(since: datetime) -> int:
+    return int((timezone.now() - since).total_seconds())
 
 
 def net_by_participant(start: datetime, end: datetime) -> dict[int, int]:

@@ -86,9 +86,8 @@ class Sender:
             logger.warning("%s: nonce %d of %s is not to be had; signing again", row, nonce, row.sender)
             sign_anew(row)
             return True
-        if row.sent_at_block is None:
-            move(row, State.SENT, sent_at_block=self._head.number)
         if not self._chain.is_known(row.tx_hash):
+            move(row, State.SENT, sent_at_block=self._head.number)
             self._send(row)
         elif self._head.base_fee > row.max_fee_wei or self._waits_too_long(row, mined):
             self._send(row, bump=True)
@@ -96,8 +95,8 @@ class Sender:
 
     def _waits_too_long(self, row: OutboxTransaction, mined: int) -> bool:
         """Whether blocks pass the row by though it is its turn: its tip is too low."""
-        offered_at = row.sent_at_block or 0
-        return row.nonce == mined and self._head.number - offered_at >= self._caution.patience_blocks
+        passed = self._head.number - (row.sent_at_block or 0)
+        return row.nonce == mined and passed >= self._caution.patience_blocks
 
     def _receipt(self, *hashes: str) -> Receipt | None:
         return next(filter(None, map(self._chain.receipt, hashes)), None)

@@ -18,11 +18,9 @@ class Command(BaseCommand):
         key = options["retry"]
         if key and not services.retry(key):
             raise CommandError(f"no failed transaction is called {key}")
-        if stuck := queries.trouble():
-            self.stdout.write(f"the outbox waits since {stuck.since:%Y-%m-%dT%H:%M:%SZ}: {stuck.reason}")
+        if trouble := queries.trouble():
+            self.stdout.write(f"the outbox waits, {trouble['age_s']} s by now: {trouble['reason']}")
         rows = queries.waiting()
         for row in rows:
-            self.stdout.write(
-                f"{row['state']:9} {row['since']:%Y-%m-%dT%H:%M:%SZ}  {row['key']}  {row['reason']}"
-            )
-        self.stdout.write(f"{len(rows)} not confirmed")
+            self.stdout.write("{state:9} {age_s:7} s  {key}  {reason}".format_map(row))
+        self.stdout.write(f"{len(rows)} not final")

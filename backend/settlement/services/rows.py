@@ -36,10 +36,10 @@ def move(row: OutboxTransaction, state: State, **columns: Any) -> None:  # noqa:
     row.save(update_fields=["state", *columns])
 
 
-def note(row: OutboxTransaction, reason: str) -> None:
+def note(row: OutboxTransaction, reason: str, *, level: int = logging.WARNING) -> None:
     """Store what the row waits for; logged when it is news."""
     if row.error != reason:
-        logger.warning("%s waits: %s", row.key, reason)
+        logger.log(level, "%s waits: %s", row.key, reason)
         row.error = reason
         row.save(update_fields=["error"])
 

@@ -165,7 +165,9 @@ class Sender:
             self._fail(row, refusal)
         except RevertedError as refusal:
             done = bool(row.replaced_hashes) and refusal.name in DONE_BEFORE
-            if others or done or refusal.name in PASSING_REFUSALS:
+            if others:
+                note(row, str(refusal), level=logging.INFO)
+            elif done or refusal.name in PASSING_REFUSALS:
                 note(row, str(refusal))
             else:
                 self._fail(row, refusal)

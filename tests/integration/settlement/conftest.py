@@ -331,6 +331,7 @@ def world(node, deployment, settings, transactional_db):  # noqa: ARG001 - each 
     built.run(opened)
     assert set(OutboxTransaction.objects.values_list("state", flat=True)) == {"confirmed"}
     yield built
+    node.rpc("anvil_dropAllTransactions")
     node.rpc("evm_revert", snapshot)
 
 

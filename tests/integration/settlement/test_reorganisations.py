@@ -74,6 +74,20 @@ def test_a_settlement_that_the_chain_dropped_is_taken_back_and_sent_again(settle
     assert differences() == []
 
 
+def test_pages_are_told_that_something_was_taken_back(settled, monkeypatch):
+    world = settled
+    told = []
+    monkeypatch.setattr(tasks, "announce", lambda event, key: told.append((event, key)))
+    monkeypatch.setattr(tasks, "request_tick", lambda: None)
+    monkeypatch.setattr(tasks.queries, "has_unconfirmed", lambda: False)
+    reorganise(world, DEPTH)
+    assert tasks.pump() == 1
+    assert told == [("undone", world.row("settle").key)]
+    world.node.mine(world.end + timedelta(minutes=1))
+    assert tasks.pump() == 1
+    assert told[1:] == [("settled", world.row("settle").key)]
+
+
 def test_a_settlement_that_moved_to_another_block_is_found_there(settled):
     world = settled
     before, balances = world.row("settle"), world.balances()

@@ -179,6 +179,30 @@ def test_a_commitment_lost_after_delivery_began_leaves_a_retail_only_interval(de
     assert [row["state"] for row in queries.waiting()] == ["mined"]
 
 
+def test_a_chain_without_confirmations_that_forgot_both_settles_retail_only_as_well(world):
+    """A local Anvil that was killed; what is withdrawn stays so, also when the next blocks are lost."""
+    world.trade()
+    world.commit()
+    world.read_all()
+    world.settle()
+    assert (world.row("commit").state, world.row("settle").state) == ("confirmed", "confirmed")
+    reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
+    world.pump()
+    world.bury(1, at=world.end + timedelta(minutes=1))
+    assert (world.row("commit").state, world.interval.state) == ("failed", "cleared")
+    assert not Settlement.objects.exists()
+    for _ in range(2):
+        world.settle(world.end + timedelta(minutes=2))
+        assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
+        assert differences() == []
+        reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
+        world.pump()
+        world.bury(1, at=world.end + timedelta(minutes=3))
+        world.bury(1, at=world.end + timedelta(minutes=4))
+    assert (world.interval.state, world.row("commit").state) == ("settled", "failed")
+    assert differences() == []
+
+
 def test_a_commitment_that_was_too_late_in_one_block_and_in_time_in_another_stands(deep):
     world = deep
     world.trade()

@@ -129,9 +129,7 @@ class _Building:
         self._poll_s = LOCAL_POLL_S if plan.network.kind is Kind.LOCAL else POLL_S
 
     def run(self) -> None:
-        missing = self._missing()
-        if missing:
-            self._require_money(missing)
+        self._require_money()
         for step in steps_of(self._plan):
             while not step.is_done(self._node):
                 self._make(step)
@@ -142,9 +140,19 @@ class _Building:
     def _missing(self) -> list[Step]:
         return [step for step in steps_of(self._plan) if not step.is_done(self._node)]
 
-    def _require_money(self, missing: list[Step]) -> None:
-        needed = sum(estimate(self._node, missing, sender=self._signer.address).gas)
-        needed *= self._node.fees().max_fee
+    def _require_money(self) -> None:
+        """Refuse to begin what cannot be finished: money is lacking, or the chain would refuse a step."""
+        missing = self._missing()
+        if not missing:
+            return
+        try:
+            gas = sum(estimate(self._node, missing, sender=self._signer.address).gas)
+        except DeploymentError:
+            if len(self._missing()) == len(missing):
+                raise
+            self._require_money()  # what an earlier run had sent was mined meanwhile
+            return
+        needed = gas * self._node.fees().max_fee
         held = self._node.balance(self._signer.address)
         if held < needed:
             currency = self._plan.network.currency
@@ -184,9 +192,10 @@ class _Building:
     def _note(self, step: Step) -> None:
         """A transaction that was mined while nobody looked belongs in the journal too."""
         sent = self._journal.in_flight(step)
-        receipt = sent and self._node.receipt(sent.tx_hash)
-        if receipt and receipt.succeeded:
-            self._journal.made(step, receipt)
+        for tx_hash in (sent.tx_hash, *sent.replaced) if sent else ():
+            receipt = self._node.receipt(tx_hash)
+            if receipt and receipt.succeeded:
+                self._journal.made(step, receipt)
 
     def _send(self, step: Step) -> InFlight | None:
         """The transaction as sent; None when the deployer's nonce was just used."""
@@ -198,7 +207,9 @@ class _Building:
         )
         for _ in range(MAX_BUMPS):
             signed = self._node.sign(to, data, envelope, key="0x" + self._signer.key.hex())
-            sent = InFlight(signed.tx_hash, envelope.nonce, envelope.fees.max_fee)
+            sent = InFlight(
+                signed.tx_hash, envelope.nonce, envelope.fees.max_fee, self._before(step, envelope)
+            )
             self._journal.sending(step, sent)
             try:
                 self._node.send(signed.raw)
@@ -209,6 +220,12 @@ class _Building:
             else:
                 return sent
         raise ChainUnavailableError(f"{step.key}: the node wants far more than the fees that it names")
+
+    def _before(self, step: Step, envelope: Envelope) -> tuple[str, ...]:
+        """Hashes of what was sent for this step with the same nonce."""
+        before = self._journal.in_flight(step)
+        same = before is not None and before.nonce == envelope.nonce
+        return (before.tx_hash, *before.replaced) if before and same else ()
 
     def _gas(self, step: Step, to: str, data: str) -> int:
         try:

@@ -80,12 +80,17 @@ def estimate(node: DeploymentNode, steps: Sequence[Step], *, sender: str) -> Est
     Raises:
         DeploymentError: a step would fail.
     """
-    outcomes = node.simulate([step.transaction(node) for step in steps], sender=sender) if steps else []
+    calls = [step.transaction(node) for step in steps]
+    outcomes = node.simulate(calls, sender=sender) if steps else []
     if outcomes is None:
         return Estimate([_guess(step, node) for step in steps], simulated=False)
-    for step, outcome in zip(steps, outcomes, strict=True):
+    for index, (step, outcome) in enumerate(zip(steps, outcomes, strict=True)):
         if not outcome.succeeds:
-            raise DeploymentError(f"the chain would refuse to {step.key} (sent by {sender})")
+            # The proxy swallows a constructor's reason.
+            init_code = step.creation.init_code if isinstance(step, Create) else b""
+            again = node.simulate(calls[:index], sender=sender, last=init_code) if init_code else None
+            why = node.refusal(again[-1] if again else outcome)
+            raise DeploymentError(f"the chain would refuse to {step.key}: {why}")
     return Estimate([outcome.gas for outcome in outcomes], simulated=True)
 
 

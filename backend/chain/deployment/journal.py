@@ -41,11 +41,15 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A transaction that was signed and, but for a crash, sent; ``max_fee`` in wei per gas."""
+    """A transaction that was signed and, but for a crash, sent; ``max_fee`` in wei per gas.
+
+    ``replaced`` are the hashes of those with the same nonce before it; one of them may be mined instead.
+    """
 
     tx_hash: str
     nonce: int
     max_fee: int
+    replaced: tuple[str, ...] = ()
 
 
 class Journal:
@@ -112,7 +116,9 @@ class Journal:
     def in_flight(self, step: Step) -> "InFlight | None":
         """The transaction that was sent last, if it was this step's and its receipt is not noted."""
         sent = dict(self.content["in_flight"] or {})
-        return InFlight(**sent) if sent.pop("step", None) == step.key else None
+        if sent.pop("step", None) != step.key:
+            return None
+        return InFlight(**sent | {"replaced": tuple(sent["replaced"])})
 
     def made(self, step: Step, receipt: Receipt) -> None:
         """Note a step's transaction."""

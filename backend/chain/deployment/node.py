@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import BadFunctionCallOutput, ContractLogicError
 from web3.types import RPCEndpoint
@@ -13,15 +12,18 @@ from backend.chain.client import Chain
 from backend.chain.compiler import Artifact
 from backend.chain.deployment import create2
 from backend.chain.deployment.plan import DeploymentError, Plan, role_id
-from backend.chain.errors import ChainUnavailableError, ContractsMissingError
+from backend.chain.errors import ChainUnavailableError, ContractsMissingError, RevertedError
+
+_SCRATCH = "0x00000000000000000000000000000000C0de0000"
 
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What a transaction would do; ``gas`` is what it would use."""
+    """What a transaction would do; ``gas`` is what it would use, ``returned`` its answer as 0x hex."""
 
     gas: int
     succeeds: bool
+    returned: str
 
 
 class DeploymentNode(Chain):
@@ -64,12 +66,22 @@ class DeploymentNode(Chain):
         except (BadFunctionCallOutput, ContractLogicError, ContractsMissingError):
             return None
 
-    def simulate(self, calls: Sequence[tuple[str, str]], *, sender: str) -> list[Simulated] | None:
-        """What the calls (address, data) would do one after the other; None where the node cannot tell.
+    def simulate(
+        self, calls: Sequence[tuple[str, str]], *, sender: str, last: bytes = b""
+    ) -> list[Simulated] | None:
+        """What transactions (to, data) would do one after the other; None where the node cannot tell.
 
-        Each is in a block of its own, so that all together may use more gas than one block has.
+        Each is in a block of its own, so that all together may use more gas than one block has. ``last`` is
+        creation code to be run at the end, at an address of no meaning.
         """
-        blocks = [{"calls": [{"from": sender, "to": to, "input": data}]} for to, data in calls]
+        blocks: list[dict[str, Any]] = [
+            {"calls": [{"from": sender, "to": to, "input": d}]} for to, d in calls
+        ]
+        if last:
+            code = {_SCRATCH: {"code": "0x" + last.hex()}}
+            blocks.append(
+                {"stateOverrides": code, "calls": [{"from": sender, "to": _SCRATCH, "input": "0x"}]}
+            )
         request: dict[str, Any] = {"blockStateCalls": blocks, "validation": False}
         try:
             answer = self._web3.provider.make_request(RPCEndpoint("eth_simulateV1"), [request, "latest"])
@@ -77,8 +89,13 @@ class DeploymentNode(Chain):
             return None
         if "error" in answer:
             return None
-        outcomes = [block["calls"][0] for block in answer["result"]]
-        return [
-            Simulated(int(HexBytes(one["gasUsed"]).hex(), 16), int(HexBytes(one["status"]).hex(), 16) == 1)
-            for one in outcomes
-        ]
+        return [_simulated(block["calls"][0]) for block in answer["result"]]
+
+    def refusal(self, simulated: Simulated) -> RevertedError:
+        """Why a simulated transaction failed, by the contracts' ABIs."""
+        return self._reverted(ContractLogicError(data=simulated.returned))
+
+
+def _simulated(outcome: Mapping[str, Any]) -> Simulated:
+    returned = outcome.get("error", {}).get("data") or outcome["returnData"]
+    return Simulated(int(outcome["gasUsed"], 16), int(outcome["status"], 16) == 1, returned)

@@ -35,7 +35,9 @@ def input_of(creation: Creation, standard_input: Mapping[str, Any]) -> dict[str,
     """The compiler's input for one contract: the sources that it is made of, and the same settings."""
     used = json.loads(creation.artifact.metadata)["sources"]
     sources = {name: standard_input["sources"][name] for name in sorted(used)}
-    return {**standard_input, "sources": sources}
+    wanted = {creation.artifact.source: {creation.name: ["*"]}}
+    settings = {**standard_input["settings"], "outputSelection": wanted}
+    return {**standard_input, "sources": sources, "settings": settings}
 
 
 def _text(content: object) -> str:

@@ -127,7 +127,8 @@ def _role_checks(node: DeploymentNode, plan: Plan, first_block: int) -> Iterator
                 usual = own == role_id(role) and admin == role_id(ADMIN_ROLE)
                 yield Check(name, "" if usual else f"its id is 0x{own.hex()}, its admin's 0x{admin.hex()}")
     found = overlaps(actual, plan)
-    yield Check("no account has two roles", "; ".join(found))
+    interim = [f"{grant.holder} has {grant.role} for now" for grant in plan.grants if grant.interim]
+    yield Check("; ".join(["no account has two roles", *interim]), "; ".join(found))
 
 
 def _admin_of(role: str) -> tuple[str, bytes]:

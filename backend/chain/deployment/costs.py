@@ -10,6 +10,7 @@ from backend.chain.deployment.steps import Create, Step, steps_of
 # Where a node lacks eth_simulateV1: the protocol's prices for code, and from receipts for the rest.
 _TRANSACTION_GAS, _CREATE_GAS, _BYTE_GAS, _RUNTIME_BYTE_GAS, _WORD_GAS = 21_000, 32_000, 16, 200, 2
 _CONSTRUCTOR_GAS, _ROLE_GAS = 250_000, 60_000
+MAX_CODE_BYTES = 24_576  # EIP-170
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,20 @@ def estimate(node: DeploymentNode, steps: Sequence[Step], *, sender: str) -> Est
         return Estimate([_guess(step, node) for step in steps], simulated=False)
     for index, (step, outcome) in enumerate(zip(steps, outcomes, strict=True)):
         if not outcome.succeeds:
-            # The proxy swallows a constructor's reason.
-            init_code = step.creation.init_code if isinstance(step, Create) else b""
-            again = node.simulate(calls[:index], sender=sender, last=init_code) if init_code else None
-            why = node.refusal(again[-1] if again else outcome)
+            why = _why(node, step, calls[:index], sender=sender) or str(node.refusal(outcome))
             raise DeploymentError(f"the chain would refuse to {step.key}: {why}")
     return Estimate([outcome.gas for outcome in outcomes], simulated=True)
+
+
+def _why(node: DeploymentNode, step: Step, before: Sequence[tuple[str, str]], *, sender: str) -> str:
+    """Why a contract cannot be created, which the proxy does not tell; "" when we cannot either."""
+    if not isinstance(step, Create):
+        return ""
+    size = len(step.creation.artifact.runtime) // 2 - 1
+    if size > MAX_CODE_BYTES:
+        return f"it has {size} bytes of code, and a chain takes {MAX_CODE_BYTES}"
+    again = node.simulate(before, sender=sender, last=step.creation.init_code)
+    return str(node.refusal(again[-1])) if again and not again[-1].succeeds else ""
 
 
 def _guess(step: Step, node: DeploymentNode) -> int:

@@ -16,7 +16,7 @@ from backend.chain import deployment as chain_deployment
 from backend.chain.client import Chain, Envelope
 from backend.chain.deployment import DeploymentError, create2, networks
 from backend.chain.deployment.building import require_chain
-from backend.chain.deployment.costs import preview
+from backend.chain.deployment.costs import estimate, preview
 from backend.chain.deployment.journal import Journal
 from backend.chain.deployment.node import DeploymentNode
 from backend.chain.deployment.plan import role_id
@@ -353,6 +353,16 @@ def test_a_constructors_reason_is_told(fresh_chain, deploy, signer, community_fa
     with pytest.raises(DeploymentError, match=r"refuse to create exchange: ZeroAddress\(\w+=retailer\)"):
         deploy(refused)
     assert sent_by(fresh_chain, signer.address) == 0
+
+
+def test_code_that_is_too_large_is_told(fresh_chain, plan):
+    node = DeploymentNode.of(fresh_chain.url, plan)
+    exchange = plan.creations[-1]
+    padded = replace(exchange.artifact, runtime=exchange.artifact.runtime + "00" * 25_000)
+    # Creation code that returns 25,000 zero bytes as the contract's code.
+    large = replace(exchange, artifact=padded, init_code=bytes.fromhex("6161a85ff3"))
+    with pytest.raises(DeploymentError, match=r"create exchange: it has \d+ bytes of code"):
+        estimate(node, [Create(large)], sender=plan.deployer)
 
 
 def test_every_account_of_the_local_chain_can_pay_for_gas(fresh_chain, plan, deploy):

@@ -1,5 +1,6 @@
 """The outbox against kills, strangers, dear blocks and chains that forget."""
 
+import shutil
 import threading
 from datetime import timedelta
 
@@ -140,7 +141,9 @@ def test_another_chain_is_noticed_once_and_left_alone(committing, caplog):
     assert world.row("commit").state == "confirmed"
 
 
-def test_contracts_deployed_afresh_get_every_registration_again(world, fresh_chain, settings):
+def test_contracts_deployed_afresh_get_every_registration_again(world, fresh_chain, settings, tmp_path):
+    shutil.copytree(settings.STATE_DIR / "deployments", tmp_path / "deployments")
+    settings.STATE_DIR = tmp_path
     world.trade()
     world.commit()
     old = world.chain.addresses["exchange"]

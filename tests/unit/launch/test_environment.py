@@ -43,7 +43,7 @@ def test_a_state_from_before_gets_the_keys_that_are_new(tmp_path):
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_every_account_is_its_keys_and_is_one_of_its_own(tmp_path):
+def test_every_account_is_its_keys_and_is_one_of_its_own():
     keys = new_keys()
 
     accounts = addresses(keys)

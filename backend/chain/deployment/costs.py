@@ -9,7 +9,7 @@ from backend.chain.deployment.steps import Create, Step, steps_of
 
 # Where a node lacks eth_simulateV1: the protocol's prices for code, and from receipts for the rest.
 _TRANSACTION_GAS, _CREATE_GAS, _BYTE_GAS, _RUNTIME_BYTE_GAS, _WORD_GAS = 21_000, 32_000, 16, 200, 2
-_CONSTRUCTOR_GAS, _ROLE_GAS = 250_000, 60_000
+_CONSTRUCTOR_GAS, _ROLE_GAS = 250_000, 90_000
 MAX_CODE_BYTES = 24_576  # EIP-170
 
 

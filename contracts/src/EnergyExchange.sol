@@ -295,7 +295,7 @@ contract EnergyExchange is Intervals {
                                     sale += energyWh * price;
                                 }
                             }
-                            uint256 entry = i << 240 | head >> 255 << 232 | uint8(head >> 240) << 224
+                            uint256 entry = i << 240 | head >> 255 << 232 | (head >> 240 & 0xff) << 224
                                 | energyWh << 192 | imbalanceCap << 160 | price << 128;
                             assembly ("memory-safe") {
                                 mstore(fills, entry)

@@ -136,10 +136,10 @@ abstract contract Intervals is Agreements, DisjointRoles {
         return Math.min(committedAt, intervalStart);
     }
 
-    /// @dev Parts of a batch have disjoint, increasing meters: nobody is billed, and no order executed, in two of them.
+    /// @dev Parts of a batch have disjoint, increasing accounts: nobody is billed, and no nonce used, in two of them.
     /// @param firstMeter account ‖ number of the part's first meter.
     function _requireBeyondLastPart(uint256 intervalStart, uint256 firstMeter) internal view {
-        if (_commitments[intervalStart].settledParts > 1 && firstMeter <= _lastMeters[intervalStart]) {
+        if (_commitments[intervalStart].settledParts > 1 && firstMeter >> 16 <= _lastMeters[intervalStart] >> 16) {
             revert MetersNotIncreasing(0);
         }
     }

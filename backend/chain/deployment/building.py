@@ -198,13 +198,18 @@ class _Building:
                 self._journal.made(step, receipt)
 
     def _send(self, step: Step) -> InFlight | None:
-        """The transaction as sent; None when the deployer's nonce was just used."""
+        """The transaction as sent; None when one that was sent earlier was mined just now."""
+        nonce = self._node.mined_nonce(self._signer.address)
+        if step.is_done(self._node):
+            return None  # asked after the nonce: whatever is mined from here on takes it
         to, data = step.transaction(self._node)
-        envelope = Envelope(
-            nonce=self._node.mined_nonce(self._signer.address),
-            gas=self._gas(step, to, data),
-            fees=self._node.fees(),
-        )
+        try:
+            gas = self._gas(step, to, data)
+        except RevertedError:
+            if step.is_done(self._node):
+                return None
+            raise
+        envelope = Envelope(nonce, gas, self._node.fees())
         for _ in range(MAX_BUMPS):
             signed = self._node.sign(to, data, envelope, key="0x" + self._signer.key.hex())
             sent = InFlight(
@@ -231,9 +236,8 @@ class _Building:
         try:
             return self._node.estimate_gas(to, data, sender=self._signer.address)
         except RevertedError:
-            if isinstance(
-                step, Create
-            ):  # the proxy swallows the constructor's reason; created directly, it speaks
+            if isinstance(step, Create):
+                # The proxy swallows the constructor's reason; created directly, it speaks.
                 init_code = "0x" + step.creation.init_code.hex()
                 self._node.estimate_gas(None, init_code, sender=self._signer.address)
             raise

@@ -39,7 +39,7 @@ class DeploymentNode(Chain):
 
     def require_proxy(self) -> None:
         """DeploymentError when the deterministic deployment proxy is not on this chain."""
-        if self.code(create2.PROXY) != create2.PROXY_CODE:
+        if not self.code(create2.PROXY):
             raise DeploymentError(
                 f"the deterministic deployment proxy is not at {create2.PROXY} on chain {self.chain_id()}; "
                 "https://github.com/Arachnid/deterministic-deployment-proxy says how to put it there"

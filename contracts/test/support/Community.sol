@@ -86,7 +86,11 @@ abstract contract Community is Scene {
 
     /// @dev Another meter of the member, with the same key.
     function _addMeter(uint256 member, uint16 number) internal {
-        registry.register(_owner(member), number, Key(vm.addr(_meterKey(member)), 0, 0));
+        registry.register(_owner(member), number, _keyOfMeter(member));
+    }
+
+    function _keyOfMeter(uint256 member) internal pure returns (Key memory) {
+        return Key(vm.addr(_meterKey(member)), 0, 0);
     }
 
     // Refusals

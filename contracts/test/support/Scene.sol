@@ -212,10 +212,10 @@ abstract contract Scene {
         batch.members = new BatchMember[](members);
     }
 
-    /// @dev Sorts the members and signs everything: orders of authority 0 by their owner's key, the rest by the agent's.
+    /// @dev Sorts the members and signs everything: orders of authority 0 by their owner's key, others by their agent's.
     function _complete(Batch memory batch) internal view {
         _sort(batch.members);
-        bytes32 ordersHash;
+        bytes32[] memory hashes = new bytes32[](batch.agents.length);
         for (uint256 i = 0; i < batch.members.length; ++i) {
             BatchMember memory member = batch.members[i];
             for (uint256 j = 0; j < member.orders.length; ++j) {
@@ -223,14 +223,15 @@ abstract contract Scene {
                 bytes32 structHash = _signedOrder(batch, member, order).hash();
                 if (order.authority == 0) {
                     order.signature = _compact(_keyOf(member.account), _digest(structHash));
-                } else if (order.authority == 2) {
-                    ordersHash = keccak256(abi.encodePacked(ordersHash, structHash));
+                } else if (order.authority > 1 && order.authority < hashes.length + 2) {
+                    uint256 index = order.authority - 2;
+                    hashes[index] = keccak256(abi.encodePacked(hashes[index], structHash));
                 }
             }
         }
-        if (batch.agents.length != 0) {
-            bytes32 digest = exchange.hashAgentOrders(batch.intervalStart, ordersHash);
-            batch.agents[0] = BatchAgent(agent, _compact(AGENT_KEY, digest));
+        for (uint256 i = 0; i < hashes.length; ++i) {
+            bytes32 digest = exchange.hashAgentOrders(batch.intervalStart, hashes[i]);
+            batch.agents[i] = BatchAgent(vm.addr(AGENT_KEY + i), _compact(AGENT_KEY + i, digest));
         }
     }
 

@@ -25,27 +25,54 @@ import {AccountWord, MandateWord} from "./libraries/Words.sol";
 /// Members increase strictly by account and number. `fills` counts orders at a uniform price, or fills of orders in a
 /// bilateral batch: as many entries has the event.
 contract EnergyExchange is Intervals {
-    /// @dev What one settlement keeps in memory. `order` points to a workspace: the EIP-712 encoding of an order (384 bytes),
-    /// 0x1901 ‖ domain ‖ struct hash (66), the input of ecrecover (128, at 480). `readings` and `fills` point to the next
-    /// entry of the event's data. `agents` holds for each agent its address and the hash of its orders so far; `trades`
-    /// what is known of each trade.
+    /// @dev What one settlement keeps in memory. `order` points to the EIP-712 encoding of an order, `digest` to
+    /// 0x1901 ‖ domain ‖ struct hash; `readings` and `fills` to the next entry of the event's data. `agents` holds for
+    /// each agent its address and the hash of its orders so far; `trades` what is known of each trade.
     struct Run {
-        uint256 prices; // as in the event
         uint256 cursor;
         uint256 intervalStart;
         uint256 judgedAt;
-        uint256 members;
+        uint256 clearing;
+        uint256 retailImport;
+        uint256 feedIn;
+        uint256 imbalance;
+        uint256 fee;
         uint256 terms;
         uint256 order;
+        uint256 digest;
         uint256 readings;
         uint256 fills;
         uint256 fillsEnd;
+        uint256 orders;
+        uint256 boughtWh;
+        uint256 soldWh;
         uint256 paidIn;
         uint256 paidOut;
         uint256 fees;
+        uint256 creditors;
         uint256[] credits;
         uint256[] trades;
         uint256[] agents;
+    }
+
+    /// @dev An account while its meters are added up (micro-units), and the present one of them while its orders are
+    /// (Wh, and products of Wh and price). `slot` is that of the account's word, `nonces` a bitmap of its k.
+    struct Member {
+        uint256 index;
+        uint256 meter;
+        uint256 account;
+        uint256 slot;
+        AccountWord word;
+        uint256 nonces;
+        uint256 pays;
+        uint256 isPaid;
+        uint256 exportWh;
+        uint256 boughtWh;
+        uint256 soldWh;
+        uint256 deliveredWh;
+        uint256 purchase;
+        uint256 sale;
+        uint256 shortfall;
     }
 
     uint256 private constant HEADER = 33;
@@ -56,9 +83,7 @@ contract EnergyExchange is Intervals {
     uint256 private constant FIRST_GENERATION_METER = 0x4000;
     uint256 private constant SETTLED_TRADE = type(uint256).max;
     uint256 private constant READING = 30;
-    uint256 private constant UNIFORM_FILL = 12;
-    uint256 private constant BILATERAL_FILL = 16;
-    uint256 private constant WORKSPACE = 608;
+    uint256 private constant FILL = 16;
 
     constructor(Terms memory terms) Intervals(terms) {}
 
@@ -73,43 +98,56 @@ contract EnergyExchange is Intervals {
         whenNotPaused
     {
         Run memory run;
-        _readHeader(run, batch);
-        if (registers.length != run.members * 8) revert BatchMalformed();
+        (uint256 members, uint256 fills) = _readHeader(run, batch);
+        if (registers.length != members * 8) revert BatchMalformed();
         run.judgedAt = _open(run.intervalStart, keccak256(batch), next);
-        if (run.fillsEnd != 0 && run.judgedAt == run.intervalStart) {
-            revert LateBatchHasOrders(run.intervalStart);
-        }
-        uint256 data = _layOutEvent(run);
-        _settleMembers(run, _begin(registers), next);
+        bytes memory log = _layOutLog(run, members, fills);
+
+        _settleMembers(run, members, registers, next);
         _requireAgentsSigned(run);
         if (run.cursor != _begin(batch) + batch.length || run.fills != run.fillsEnd) revert BatchMalformed();
+        if (run.boughtWh != run.soldWh) revert BuysDifferFromSells(run.boughtWh, run.soldWh);
+        if (run.orders != 0 && run.judgedAt == run.intervalStart) {
+            revert LateBatchHasOrders(run.intervalStart);
+        }
         for (uint256 i = 0; i < run.trades.length; ++i) {
             if (run.trades[i] != SETTLED_TRADE) revert TradeIncomplete();
         }
-        _requireReadings(run, data, proof);
+        oracle.requireReadings(
+            uint64(run.intervalStart), uint32(intervalSeconds), _readingsOf(log, members), proof
+        );
         (int256 retailerDelta, uint256 missing) =
             _settleRetailer(run.intervalStart, run.judgedAt, run.paidIn, run.paidOut, run.fees);
-        if (missing != 0) _reduceCredits(run.intervalStart, run.credits, run.paidOut, missing);
-        _emitBatchSettled(run, data, retailerDelta);
+        if (missing != 0) _reduceCredits(run.intervalStart, _creditsOf(run), run.paidOut, missing);
+        _emitLog(run, log, retailerDelta, members, fills);
     }
 
-    /// @dev Reads what stands before the members. `fillsEnd` is the number of fills for now.
-    function _readHeader(Run memory run, bytes calldata batch) private pure {
+    /// @dev Reads what stands before the members.
+    /// @return members Meters in the part.
+    /// @return fills Entries that the event's list of fills will have.
+    function _readHeader(Run memory run, bytes calldata batch)
+        private
+        pure
+        returns (uint256 members, uint256 fills)
+    {
         if (batch.length < HEADER) revert BatchMalformed();
         uint256 cursor = _begin(batch);
         uint256 header = _load(cursor);
         run.intervalStart = header >> 216;
-        run.prices = header << 40 >> 96;
-        run.members = uint16(header >> 40);
-        run.fillsEnd = uint16(header >> 24);
+        run.clearing = uint32(header >> 184);
+        run.retailImport = uint32(header >> 152);
+        run.feedIn = uint32(header >> 120);
+        run.imbalance = uint32(header >> 88);
+        run.fee = uint32(header >> 56);
+        members = uint16(header >> 40);
+        fills = uint16(header >> 24);
         run.trades = new uint256[](uint16(header >> 8));
-        run.credits = new uint256[](run.members);
         uint256 agents = uint8(_load(cursor + 1));
         run.agents = new uint256[](2 * agents);
+        run.credits = new uint256[](members);
         unchecked {
-            cursor += HEADER;
-            run.terms = cursor;
-            cursor += uint8(header) * TERM;
+            run.terms = cursor + HEADER;
+            cursor = run.terms + uint8(header) * TERM;
             for (uint256 i = 0; i < agents; ++i) {
                 run.agents[2 * i] = _load(cursor) >> 96;
                 cursor += 20;
@@ -118,329 +156,282 @@ contract EnergyExchange is Intervals {
         run.cursor = cursor;
     }
 
-    /// @dev Makes room for the workspace and, behind it, the data of `BatchSettled`: prices, retailerDelta, two offsets,
-    /// readings, fills, as the ABI has them.
-    function _layOutEvent(Run memory run) private view returns (uint256 data) {
+    /// @dev Buffers that orders are hashed in, and the data of `BatchSettled` with room for its lists.
+    /// @return log prices, retailerDelta, two offsets, readings, fills: as the ABI has them.
+    function _layOutLog(Run memory run, uint256 members, uint256 fills)
+        private
+        view
+        returns (bytes memory log)
+    {
         (bytes32 typeHash, bytes32 domain) = (OrderTypes.ORDER_TYPEHASH, _domainSeparatorV4());
         (uint256 intervalStart, uint256 seconds_) = (run.intervalStart, intervalSeconds);
-        unchecked {
-            uint256 readingsSize = _padded(run.members * READING);
-            uint256 fillsLength = run.fillsEnd * (run.trades.length == 0 ? UNIFORM_FILL : BILATERAL_FILL);
-            // One word more, since an entry is written as a whole word. All of it is zero at first.
-            bytes memory buffer = new bytes(WORKSPACE + 192 + readingsSize + fillsLength + 64);
-            uint256 order;
-            assembly ("memory-safe") {
-                order := add(buffer, 32)
-                mstore(order, typeHash)
-                mstore(add(order, 128), intervalStart)
-                mstore(add(order, 160), seconds_)
-                mstore(add(order, 384), shl(240, 0x1901))
-                mstore(add(order, 386), domain)
-            }
-            data = order + WORKSPACE;
-            run.order = order;
-            run.readings = data + 160;
-            run.fills = data + 192 + readingsSize;
-            run.fillsEnd = run.fills + fillsLength;
+        uint256 order;
+        assembly ("memory-safe") {
+            order := mload(0x40)
+            mstore(order, typeHash)
+            mstore(add(order, 128), intervalStart)
+            mstore(add(order, 160), seconds_)
+            mstore(add(order, 384), shl(240, 0x1901))
+            mstore(add(order, 386), domain)
+            mstore(0x40, add(order, 480))
         }
+        run.order = order;
+        run.digest = order + 384;
+        uint256 readingsSize = _padded(members * READING);
+        uint256 fillsSize = _padded(fills * FILL);
+        // One word more: an entry is written as a whole word.
+        log = new bytes(192 + readingsSize + fillsSize + 32);
+        assembly ("memory-safe") {
+            mstore(log, add(192, add(readingsSize, fillsSize)))
+        }
+        uint256 data;
+        assembly ("memory-safe") {
+            data := add(log, 32)
+        }
+        run.readings = data + 160;
+        run.fills = data + 192 + readingsSize;
+        run.fillsEnd = run.fills + fills * FILL;
     }
 
-    /// @dev Meter after meter: its orders, then what follows from its reading; account after account: its money.
-    /// All energy is below 2^32 Wh an order or register, prices below 2^32, orders below 2^7 a meter: no product of them
-    /// and no sum comes near 2^256.
-    function _settleMembers(Run memory run, uint256 registers, bytes32 next) private {
-        unchecked {
-            uint256 cursor = run.cursor;
-            uint256 orders; // so far
-            uint256 lastTerms = type(uint256).max;
-            int256 boughtLessSold;
-            // Of the present account
-            uint256 account = type(uint256).max;
-            uint256 slot;
-            AccountWord word;
-            uint256 nonces;
-            uint256 pays;
-            uint256 isPaid;
-            uint256 meter;
-            uint256 credits = _pointer(run.credits);
-            for (uint256 i = 0; i < run.members; ++i) {
-                uint256 head = _load(cursor);
-                {
-                    uint256 previous = meter;
-                    meter = head << 8 >> 96 << 16;
-                    cursor += 21;
-                    if (head >> 255 != 0) {
-                        meter |= uint16(head >> 72);
-                        cursor += 2;
-                        if (uint16(meter) >= FIRST_GENERATION_METER) revert NotAGridMeter(i, uint16(meter));
-                    }
-                    if (i == 0) _requireBeyondLastPart(run.intervalStart, meter);
-                    else if (meter <= previous) revert MetersNotIncreasing(i);
-                }
-                if (meter >> 16 != account) {
-                    account = meter >> 16;
-                    (slot, word) = _openAccount(run, account);
-                    nonces = 0;
-                    pays = 0;
-                    isPaid = 0;
-                }
-                uint256 importWh;
-                uint256 exportWh;
-                {
-                    uint256 registered = _load(registers) >> 192;
-                    registers += 8;
-                    uint256 entry = meter << 80;
-                    if (registered == MISSING) {
-                        entry |= MISSING_FLAG << 80;
-                        importWh = MISSING;
-                    } else {
-                        importWh = registered >> 32;
-                        exportWh = uint32(registered);
-                        entry |= registered << 16;
-                    }
-                    (uint256 readings, uint256 order) = (run.readings, run.order);
-                    assembly ("memory-safe") {
-                        mstore(readings, entry)
-                        // account ‖ number as 20 and 12 bytes
-                        mstore(add(order, 64), or(shl(96, account), and(meter, 0xffff)))
-                    }
-                    run.readings = readings + READING;
-                }
-                // Of the present meter
-                uint256 boughtWh;
-                uint256 soldWh;
-                uint256 deliveredWh;
-                uint256 purchase;
-                uint256 sale;
-                uint256 shortfall;
-                for (uint256 left = head >> 248 & 0x7f; left != 0; --left) {
-                    head = _load(cursor);
-                    cursor += 11;
-                    {
-                        uint256 bit = 1 << uint8(head >> 240);
-                        if (nonces & bit != 0) revert OrderReplayed(orders);
-                        nonces |= bit;
-                    }
-                    uint256 order = run.order;
-                    if (uint8(head >> 232) != lastTerms) {
-                        lastTerms = uint8(head >> 232);
-                        _readTerms(run, lastTerms, orders);
-                    }
-                    uint256 nonce = run.intervalStart << 8 | uint8(head >> 240);
-                    if (run.intervalStart <= word.restrictedUntil()) {
-                        _requireUncancelled(orders, address(uint160(account)), nonce, run.judgedAt);
-                    }
-                    assembly ("memory-safe") {
-                        mstore(add(order, 96), shr(255, head))
-                        mstore(add(order, 192), and(shr(200, head), 0xffffffff))
-                        mstore(add(order, 224), and(shr(168, head), 0xffffffff))
-                        mstore(add(order, 320), nonce)
-                    }
-                    uint256 filledWh;
-                    {
-                        // Of the present trade; at a uniform price there is but one, without a number
-                        uint256 trades = 1;
-                        uint256 energyWh;
-                        uint256 price;
-                        uint256 bilateral = run.trades.length;
-                        if (bilateral != 0) {
-                            trades = _load(cursor) >> 248;
-                            if (trades == 0) revert BatchMalformed();
-                            ++cursor;
-                        } else {
-                            price = run.prices >> 128;
-                            energyWh = uint32(head >> 200);
-                            if (head >> 254 & 1 != 0) {
-                                energyWh = uint32(head >> 136);
-                                cursor += 4;
-                            }
-                        }
-                        uint256 fills = run.fills;
-                        do {
-                            if (bilateral != 0) {
-                                uint256 trade = _load(cursor);
-                                cursor += 10;
-                                energyWh = uint32(trade >> 208);
-                                price = uint32(trade >> 176);
-                                _matchTrade(run, account, head >> 255, trade, orders);
-                            }
-                            filledWh += energyWh;
-                            uint256 imbalanceCap;
-                            assembly ("memory-safe") {
-                                imbalanceCap := mload(add(order, 288))
-                            }
-                            if (head >> 255 == OrderTypes.BUY) {
-                                // filled <= energy and price <= limit, so the purchase <= energy x limit.
-                                if (price > uint32(head >> 168)) {
-                                    revert OrderLimitViolated(orders, uint32(head >> 168), price);
-                                }
-                                boughtWh += energyWh;
-                                purchase += energyWh * price;
-                            } else {
-                                // sale = delivered x price >= delivered x limit; shortfall <= short x cap.
-                                if (price < uint32(head >> 168)) {
-                                    revert OrderLimitViolated(orders, uint32(head >> 168), price);
-                                }
-                                soldWh += energyWh;
-                                uint256 deliverable = exportWh - deliveredWh; // never more than the export
-                                if (energyWh > deliverable) {
-                                    uint256 imbalance = uint32(run.prices >> 32);
-                                    uint256 premium = imbalance > price ? imbalance - price : 0;
-                                    if (premium > imbalanceCap) premium = imbalanceCap;
-                                    shortfall += (energyWh - deliverable) * premium;
-                                    deliveredWh = exportWh;
-                                    sale += deliverable * price;
-                                } else {
-                                    deliveredWh += energyWh;
-                                    sale += energyWh * price;
-                                }
-                            }
-                            uint256 entry = i << 240 | head >> 255 << 232 | (head >> 240 & 0xff) << 224
-                                | energyWh << 192 | imbalanceCap << 160 | price << 128;
-                            assembly ("memory-safe") {
-                                mstore(fills, entry)
-                            }
-                            fills += bilateral == 0 ? UNIFORM_FILL : BILATERAL_FILL;
-                        } while (--trades != 0);
-                        run.fills = fills;
-                        if (filledWh > uint32(head >> 200)) {
-                            revert OrderOverfilled(orders, filledWh, uint32(head >> 200));
-                        }
-                    }
-                    bytes32 structHash;
-                    assembly ("memory-safe") {
-                        structHash := keccak256(order, 384)
-                    }
-                    if (head >> 248 & 0x3f == 0) {
-                        address signer = _recover(order, structHash, cursor);
-                        if (uint160(signer) != account) revert OrderNotAuthorised(orders, signer);
-                        cursor += 64;
-                    } else if (head >> 248 & 0x3f == 1) {
-                        _requireRecorded(orders, address(uint160(account)), structHash);
-                    } else {
-                        word = _useMandate(run, word, account, head, filledWh, structHash, orders);
-                    }
-                    ++orders;
-                }
-                if (importWh == MISSING) importWh = _missingImport(run, meter, boughtWh);
-                {
-                    uint256 prices = run.prices;
-                    uint256 fee;
-                    if (boughtWh != 0) {
-                        fee = _up(boughtWh * uint32(prices));
-                        pays += _up(purchase);
-                        boughtLessSold += int256(boughtWh);
-                    }
-                    if (soldWh != 0) {
-                        fee += _up(deliveredWh * uint32(prices));
-                        pays += _up(shortfall);
-                        isPaid += sale / WH_PER_KWH;
-                        boughtLessSold -= int256(soldWh);
-                    }
-                    pays += fee;
-                    run.fees += fee;
-                    uint256 feedInWh;
-                    if (importWh > boughtWh) pays += _up((importWh - boughtWh) * uint32(prices >> 96));
-                    // What was bought and not taken is fed in, as is what was exported beyond sales.
-                    else feedInWh = boughtWh - importWh;
-                    if (exportWh > soldWh) feedInWh += exportWh - soldWh;
-                    if (feedInWh != 0) isPaid += feedInWh * uint32(prices >> 64) / WH_PER_KWH;
-                }
-                // An account's meters are settled together.
-                if (_load(cursor) << 8 >> 96 == account && i + 1 < run.members) continue;
-                if (pays > isPaid) {
-                    word = _debit(run, word, account, pays - isPaid);
-                } else {
-                    uint256 due = isPaid - pays;
-                    if (word.balance() + due > type(uint64).max) {
-                        revert BalanceTooLarge(address(uint160(account)), due);
-                    }
-                    word = AccountWord.wrap(AccountWord.unwrap(word) + due);
-                    run.paidOut += due;
-                    assembly ("memory-safe") {
-                        mstore(credits, or(shl(96, account), due))
-                        credits := add(credits, 32)
-                    }
-                }
-                assembly ("memory-safe") {
-                    sstore(slot, word)
-                }
-            }
-            if (boughtLessSold != 0) revert BuysDifferFromSells(boughtLessSold);
-            if (next != 0) _keepLastMeter(run.intervalStart, meter);
-            run.cursor = cursor;
-            _truncate(run.credits, credits);
+    function _settleMembers(Run memory run, uint256 members, bytes calldata registers, bytes32 next) private {
+        Member memory member;
+        member.account = type(uint256).max;
+        uint256 first;
+        for (uint256 i = 0; i < members; ++i) {
+            member.index = i;
+            uint256 orders = _readMember(run, member);
+            if (i == 0) first = member.meter;
+            _settleMeter(run, member, orders, _registersOf(registers, i));
         }
+        if (members != 0) _settleAccount(run, member);
+        _requirePartsIncrease(run.intervalStart, next, first, member.meter);
+    }
+
+    /// @dev Reads a member's head; goes on to the next account when it is another one.
+    function _readMember(Run memory run, Member memory member) private returns (uint256 orders) {
+        uint256 head = _load(run.cursor);
+        uint256 account = head << 8 >> 96;
+        uint256 meter = account << 16;
+        unchecked {
+            run.cursor += 21;
+            if (head >> 255 != 0) {
+                meter |= uint16(head >> 72);
+                run.cursor += 2;
+            }
+        }
+        if (uint16(meter) >= FIRST_GENERATION_METER) revert NotAGridMeter(member.index, uint16(meter));
+        if (member.index != 0 && meter <= member.meter) revert MetersNotIncreasing(member.index);
+        member.meter = meter;
+        if (account != member.account) {
+            if (member.index != 0) _settleAccount(run, member);
+            _openAccount(run, member, account);
+        }
+        return head >> 248 & 0x7f;
     }
 
     /// @dev Loads the account's word, and checks that it agreed to be billed at these prices.
-    function _openAccount(Run memory run, uint256 account)
-        private
-        view
-        returns (uint256 slot, AccountWord word)
-    {
-        uint256 order = run.order;
+    function _openAccount(Run memory run, Member memory member, uint256 account) private view {
+        uint256 slot;
+        AccountWord word;
         assembly ("memory-safe") {
-            mstore(add(order, 32), account)
             mstore(0x00, account)
             mstore(0x20, _accounts.slot)
             slot := keccak256(0x00, 0x40)
             word := sload(slot)
         }
-        uint256 prices = run.prices;
         _requireSupply(
-            word,
-            address(uint160(account)),
-            run.intervalStart,
-            uint32(prices >> 96),
-            uint32(prices >> 64),
-            run.judgedAt
+            word, address(uint160(account)), run.intervalStart, run.retailImport, run.feedIn, run.judgedAt
         );
-    }
-
-    /// @dev Puts the terms at `index` into the order's encoding. They are what was signed, wherever they are read from:
-    /// an index out of range changes the digest.
-    function _readTerms(Run memory run, uint256 index, uint256 orderIndex) private pure {
-        unchecked {
-            uint256 terms = _load(run.terms + index * TERM);
-            uint256 order = run.order;
-            (uint256 feeCap, uint256 expiry) = (terms >> 224, uint40(terms >> 152));
-            if (feeCap < uint32(run.prices)) revert OrderFeeCapExceeded(orderIndex, feeCap, uint32(run.prices));
-            if (expiry < run.judgedAt) revert OrderExpired(orderIndex, expiry);
-            assembly ("memory-safe") {
-                mstore(add(order, 256), feeCap)
-                mstore(add(order, 288), and(shr(192, terms), 0xffffffff))
-                mstore(add(order, 352), expiry)
-            }
+        member.account = account;
+        member.slot = slot;
+        member.word = word;
+        member.nonces = 0;
+        member.pays = 0;
+        member.isPaid = 0;
+        uint256 order = run.order;
+        assembly ("memory-safe") {
+            mstore(add(order, 32), account)
         }
     }
 
-    /// @dev Takes what the account owes, or all it has: who cannot pay must not stop the others.
-    function _debit(Run memory run, AccountWord word, uint256 account, uint256 owed)
-        private
-        returns (AccountWord)
-    {
+    /// @dev One meter: its orders, and what follows from its reading.
+    function _settleMeter(Run memory run, Member memory member, uint256 orders, uint256 registers) private {
+        uint256 meter = member.meter;
+        uint256 importWh = registers >> 32;
+        uint256 exportWh = uint32(registers);
+        uint256 entry = meter << 80 | registers << 16;
+        if (registers == MISSING) {
+            entry = (meter | MISSING_FLAG) << 80;
+            exportWh = 0;
+        }
+        uint256 readings = run.readings;
+        uint256 order = run.order;
+        assembly ("memory-safe") {
+            mstore(readings, entry)
+            // account ‖ number as 20 and 12 bytes
+            mstore(add(order, 64), or(shl(96, shr(16, meter)), and(meter, 0xffff)))
+        }
         unchecked {
-            uint256 balance = word.balance();
-            if (owed <= balance) {
-                run.paidIn += owed;
-                return AccountWord.wrap(AccountWord.unwrap(word) - owed);
-            }
-            address owner = address(uint160(account));
-            uint256 taken = balance + _debitWithdrawal(owner, owed - balance, run.judgedAt);
-            if (taken < owed) emit Unpaid(uint64(run.intervalStart), owner, owed - taken);
-            run.paidIn += taken;
-            return word.withBalance(0);
+            run.readings = readings + READING;
+        }
+        member.exportWh = exportWh;
+        member.boughtWh = 0;
+        member.soldWh = 0;
+        member.deliveredWh = 0;
+        member.purchase = 0;
+        member.sale = 0;
+        member.shortfall = 0;
+        for (uint256 i = 0; i < orders; ++i) {
+            _settleOrder(run, member);
+        }
+        if (registers == MISSING) importWh = _missingImport(run, member);
+        _addMeter(run, member, importWh);
+    }
+
+    /// @dev Adds to the account what one meter owes and is owed.
+    function _addMeter(Run memory run, Member memory member, uint256 importWh) private pure {
+        // All energy is below 2^32 Wh an order or register, prices below 2^32, orders below 2^7: no product of them
+        // or sum comes near 2^256.
+        unchecked {
+            uint256 boughtWh = member.boughtWh;
+            uint256 soldWh = member.soldWh;
+            run.boughtWh += boughtWh;
+            run.soldWh += soldWh;
+            uint256 fee = _up(boughtWh * run.fee) + _up(member.deliveredWh * run.fee);
+            uint256 pays = fee + _up(member.purchase) + _up(member.shortfall);
+            uint256 feedInWh;
+            if (importWh > boughtWh) pays += _up((importWh - boughtWh) * run.retailImport);
+            // What was bought and not taken is fed in, as is what was exported beyond sales.
+            else feedInWh = boughtWh - importWh;
+            if (member.exportWh > soldWh) feedInWh += member.exportWh - soldWh;
+            run.fees += fee;
+            member.pays += pays;
+            member.isPaid += member.sale / WH_PER_KWH + feedInWh * run.feedIn / WH_PER_KWH;
         }
     }
 
-    /// @dev The first side of a trade is kept, as side 1, Wh 32, price 32, account 160; the second one must be the other
-    /// side, and say the same. `trade`, from the highest bit: number 16, Wh 32, price 32.
-    function _matchTrade(Run memory run, uint256 account, uint256 side, uint256 trade, uint256 orderIndex)
+    /// @dev Moves what the account owes or is owed for all its meters. Who cannot pay must not stop the others.
+    function _settleAccount(Run memory run, Member memory member) private {
+        AccountWord word = member.word;
+        uint256 balance = word.balance();
+        unchecked {
+            if (member.pays > member.isPaid) {
+                uint256 owed = member.pays - member.isPaid;
+                uint256 taken = owed;
+                if (owed > balance) {
+                    address account = address(uint160(member.account));
+                    taken = balance + _debitWithdrawal(account, owed - balance, run.judgedAt);
+                    if (taken < owed) emit Unpaid(uint64(run.intervalStart), account, owed - taken);
+                    word = word.withBalance(0);
+                } else {
+                    word = AccountWord.wrap(AccountWord.unwrap(word) - owed);
+                }
+                run.paidIn += taken;
+            } else {
+                uint256 due = member.isPaid - member.pays;
+                if (balance + due > type(uint64).max) {
+                    revert BalanceTooLarge(address(uint160(member.account)), balance + due);
+                }
+                word = AccountWord.wrap(AccountWord.unwrap(word) + due);
+                run.paidOut += due;
+                run.credits[run.creditors++] = member.account << 96 | due;
+            }
+        }
+        uint256 slot = member.slot;
+        assembly ("memory-safe") {
+            sstore(slot, word)
+        }
+    }
+
+    /// @dev One order: read, hashed, authorised, executed.
+    function _settleOrder(Run memory run, Member memory member) private {
+        uint256 cursor = run.cursor;
+        uint256 word = _load(cursor);
+        uint256 index = run.orders;
+        uint256 k = uint8(word >> 240);
+        uint256 bit = 1 << k;
+        if (member.nonces & bit != 0) revert OrderReplayed(index);
+        member.nonces |= bit;
+
+        // The terms are what was signed, wherever they are read from: an index out of range changes the digest.
+        uint256 terms = _load(run.terms + uint8(word >> 232) * TERM);
+        uint256 nonce = run.intervalStart << 8 | k;
+        uint256 order = run.order;
+        bytes32 structHash;
+        assembly ("memory-safe") {
+            mstore(add(order, 96), shr(255, word))
+            mstore(add(order, 192), and(shr(200, word), 0xffffffff))
+            mstore(add(order, 224), and(shr(168, word), 0xffffffff))
+            mstore(add(order, 256), shr(224, terms))
+            mstore(add(order, 288), and(shr(192, terms), 0xffffffff))
+            mstore(add(order, 320), nonce)
+            mstore(add(order, 352), and(shr(152, terms), 0xffffffffff))
+            structHash := keccak256(order, 384)
+        }
+        if (terms >> 224 < run.fee) revert OrderFeeCapExceeded(index, terms >> 224, run.fee);
+        if (uint40(terms >> 152) < run.judgedAt) revert OrderExpired(index, uint40(terms >> 152));
+        if (run.intervalStart <= member.word.restrictedUntil()) {
+            _requireUncancelled(index, address(uint160(member.account)), nonce, run.judgedAt);
+        }
+        unchecked {
+            run.cursor = cursor + 11;
+        }
+        uint256 filledWh = run.trades.length == 0
+            ? _executeUniform(run, member, word, uint32(terms >> 192))
+            : _executeTrades(run, member, word, uint32(terms >> 192));
+        if (filledWh > uint32(word >> 200)) revert OrderOverfilled(index, filledWh, uint32(word >> 200));
+
+        uint256 authority = word >> 248 & 0x3f;
+        if (authority == 0) _requireOwnerSigned(run, member, structHash);
+        else if (authority == 1) _requireRecorded(index, address(uint160(member.account)), structHash);
+        else _useMandate(run, member, authority - 2, word, terms, filledWh, structHash);
+        unchecked {
+            run.orders = index + 1;
+        }
+    }
+
+    /// @dev At a uniform price an order executes once, at the clearing price.
+    function _executeUniform(Run memory run, Member memory member, uint256 word, uint256 imbalanceCap)
         private
+        pure
+        returns (uint256 filledWh)
     {
+        filledWh = uint32(word >> 200);
+        if (word >> 254 & 1 != 0) {
+            filledWh = uint32(word >> 136);
+            unchecked {
+                run.cursor += 4;
+            }
+        }
+        _execute(run, member, word, filledWh, run.clearing, imbalanceCap);
+    }
+
+    /// @dev In a bilateral batch an order has a list of trades, each with its price; the first side of a trade that comes
+    /// is kept, the second must say the same.
+    function _executeTrades(Run memory run, Member memory member, uint256 word, uint256 imbalanceCap)
+        private
+        returns (uint256 filledWh)
+    {
+        uint256 cursor = run.cursor;
+        uint256 count = _load(cursor) >> 248;
+        unchecked {
+            ++cursor;
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 trade = _load(cursor);
+                cursor += 10;
+                uint256 energyWh = uint32(trade >> 208);
+                filledWh += energyWh;
+                _matchTrade(run, member.account, word >> 255, trade);
+                _execute(run, member, word, energyWh, uint32(trade >> 176), imbalanceCap);
+            }
+        }
+        run.cursor = cursor;
+    }
+
+    /// @dev `trade`, from the highest bit: number 16, Wh 32, price 32. Kept is side 1, Wh 32, price 32, account 160.
+    function _matchTrade(Run memory run, uint256 account, uint256 side, uint256 trade) private {
         uint256 index = trade >> 240;
-        if (index >= run.trades.length) revert TradeMismatch(orderIndex, index);
+        if (index >= run.trades.length) revert TradeMismatch(run.orders, index);
         uint256 known = run.trades[index];
         uint256 terms = trade << 16 >> 192;
         if (known == 0) {
@@ -448,7 +439,7 @@ contract EnergyExchange is Intervals {
             return;
         }
         if (known == SETTLED_TRADE || known >> 224 == side || uint64(known >> 160) != terms) {
-            revert TradeMismatch(orderIndex, index);
+            revert TradeMismatch(run.orders, index);
         }
         run.trades[index] = SETTLED_TRADE;
         (address one, address other) = (address(uint160(account)), address(uint160(known)));
@@ -456,39 +447,90 @@ contract EnergyExchange is Intervals {
         emit TradeSettled(buyer, seller, run.intervalStart << 64 | terms);
     }
 
+    /// @dev Adds `energyWh` at `price` to the meter, and to the event.
+    function _execute(
+        Run memory run,
+        Member memory member,
+        uint256 word,
+        uint256 energyWh,
+        uint256 price,
+        uint256 imbalanceCap
+    ) private pure {
+        uint256 limit = uint32(word >> 168);
+        unchecked {
+            if (word >> 255 == OrderTypes.BUY) {
+                // filled <= energy and price <= limit, so the purchase <= energy x limit.
+                if (price > limit) revert OrderLimitViolated(run.orders, limit, price);
+                member.boughtWh += energyWh;
+                member.purchase += energyWh * price;
+            } else {
+                // sale = delivered x price >= delivered x limit; shortfall <= (energy - delivered) x cap.
+                if (price < limit) revert OrderLimitViolated(run.orders, limit, price);
+                uint256 left = member.exportWh - member.deliveredWh; // delivered never exceeds the export
+                uint256 delivered = energyWh < left ? energyWh : left;
+                member.soldWh += energyWh;
+                member.deliveredWh += delivered;
+                member.sale += delivered * price;
+                if (delivered < energyWh && run.imbalance > price) {
+                    uint256 premium = run.imbalance - price;
+                    member.shortfall +=
+                        (energyWh - delivered) * (premium < imbalanceCap ? premium : imbalanceCap);
+                }
+            }
+            uint256 fills = run.fills;
+            if (fills == run.fillsEnd) revert BatchMalformed();
+            uint256 entry = member.index << 240 | word >> 255 << 232 | uint256(uint8(word >> 240)) << 224
+                | energyWh << 192 | imbalanceCap << 160 | price << 128;
+            assembly ("memory-safe") {
+                mstore(fills, entry)
+            }
+            run.fills = fills + FILL;
+        }
+    }
+
+    /// @dev Reverts unless the owner's key signed the order. What follows it in the batch is r and vs.
+    function _requireOwnerSigned(Run memory run, Member memory member, bytes32 structHash) private view {
+        address signer = _recover(run, structHash);
+        if (uint160(signer) != member.account) revert OrderNotAuthorised(run.orders, signer);
+    }
+
     /// @dev Reverts unless a mandate allows the order; adds it to those that its agent must have signed.
     function _useMandate(
         Run memory run,
-        AccountWord word,
-        uint256 account,
-        uint256 head,
+        Member memory member,
+        uint256 agentIndex,
+        uint256 word,
+        uint256 terms,
         uint256 filledWh,
-        bytes32 structHash,
-        uint256 orderIndex
-    ) private view returns (AccountWord) {
+        bytes32 structHash
+    ) private view {
+        uint256 index = run.orders;
+        if (2 * agentIndex >= run.agents.length) revert BatchMalformed();
+        address agent = address(uint160(run.agents[2 * agentIndex]));
+        MandateWord mandate = _standingMandate(address(uint160(member.account)), agent, run.judgedAt);
+        if (MandateWord.unwrap(mandate) == 0 || run.intervalStart > mandate.validUntil()) {
+            revert MandateMissing(index, agent);
+        }
+        uint256 limit = uint32(word >> 168);
+        // What the order can cost is bounded by its limit and caps, so the mandate bounds those.
+        if (
+            (word >> 255 == OrderTypes.BUY ? limit > mandate.maxBuyPrice() : limit < mandate.minSellPrice())
+                || terms >> 224 > mandate.feeCap() || uint32(terms >> 192) > mandate.imbalanceCap()
+        ) revert MandateExceeded(index, agent);
         unchecked {
-            uint256 at = 2 * ((head >> 248 & 0x3f) - 2);
-            if (at >= run.agents.length) revert BatchMalformed();
-            address agent = address(uint160(run.agents[at]));
-            run.agents[at + 1] = uint256(keccak256(abi.encodePacked(run.agents[at + 1], structHash)));
-            MandateWord mandate = _standingMandate(address(uint160(account)), agent, run.judgedAt);
-            if (MandateWord.unwrap(mandate) == 0 || run.intervalStart > mandate.validUntil()) {
-                revert MandateMissing(orderIndex, agent);
-            }
-            uint256 limit = uint32(head >> 168);
-            uint256 order = run.order;
-            (uint256 feeCap, uint256 imbalanceCap) = (_loadMemory(order + 256), _loadMemory(order + 288));
-            // What the order can cost is bounded by its limit and caps, so the mandate bounds those.
-            if (
-                (head >> 255 == OrderTypes.BUY ? limit > mandate.maxBuyPrice() : limit < mandate.minSellPrice())
-                    || feeCap > mandate.feeCap() || imbalanceCap > mandate.imbalanceCap()
-            ) revert MandateExceeded(orderIndex, agent);
             uint256 day = run.intervalStart / 1 days;
-            uint256 usedWh = word.usedWh(day) + filledWh;
+            uint256 usedWh = member.word.usedWh(day) + filledWh;
             if (usedWh > mandate.maxWhPerDay()) {
-                revert MandateDailyCapExceeded(orderIndex, agent, usedWh, mandate.maxWhPerDay());
+                revert MandateDailyCapExceeded(index, agent, usedWh, mandate.maxWhPerDay());
             }
-            return word.withUsedWh(day, usedWh);
+            member.word = member.word.withUsedWh(day, usedWh);
+            uint256[] memory agents = run.agents;
+            assembly ("memory-safe") {
+                let chain := add(agents, add(64, mul(agentIndex, 64)))
+                mstore(0x00, mload(chain))
+                mstore(0x20, structHash)
+                mstore(chain, keccak256(0x00, 0x40))
+            }
         }
     }
 
@@ -496,65 +538,86 @@ contract EnergyExchange is Intervals {
     function _requireAgentsSigned(Run memory run) private view {
         for (uint256 i = 0; i < run.agents.length; i += 2) {
             bytes32 ordersHash = bytes32(run.agents[i + 1]);
-            bytes32 structHash = OrderTypes.hashAgentOrders(run.intervalStart, ordersHash);
-            address signer = _recover(run.order, structHash, run.cursor);
-            if (uint160(signer) != run.agents[i] || signer == address(0)) {
+            address signer = _recover(run, OrderTypes.hashAgentOrders(run.intervalStart, ordersHash));
+            if (uint160(signer) != run.agents[i]) {
                 revert AgentOrdersNotSigned(address(uint160(run.agents[i])), signer);
             }
-            run.cursor += 64;
         }
     }
 
-    /// @dev Who signed `structHash` with the r and vs at the cursor; zero when nobody did.
-    function _recover(uint256 order, bytes32 structHash, uint256 cursor) private view returns (address signer) {
+    /// @dev Who signed `structHash` with the r and vs at the cursor; never the zero address.
+    function _recover(Run memory run, bytes32 structHash) private view returns (address signer) {
+        uint256 cursor = run.cursor;
+        uint256 digest = run.digest;
         assembly ("memory-safe") {
-            mstore(add(order, 418), structHash)
-            let input := add(order, 480)
+            mstore(add(digest, 34), structHash)
+            let input := mload(0x40)
             let vs := calldataload(add(cursor, 32))
-            mstore(input, keccak256(add(order, 384), 66))
+            mstore(input, keccak256(digest, 66))
             mstore(add(input, 32), add(27, shr(255, vs)))
             mstore(add(input, 64), calldataload(cursor))
-            mstore(add(input, 96), shr(1, shl(1, vs)))
+            mstore(add(input, 96), and(vs, shr(1, not(0))))
             mstore(0x00, 0)
             pop(staticcall(gas(), 1, input, 128, 0x00, 32))
             signer := mload(0x00)
         }
+        unchecked {
+            run.cursor = cursor + 64;
+        }
+        if (signer == address(0)) revert OrderNotAuthorised(run.orders, address(0));
     }
 
     /// @dev A meter without a reading is taken to have imported what its owner agreed to, and at least what it bought.
-    function _missingImport(Run memory run, uint256 meter, uint256 boughtWh) private returns (uint256 importWh) {
-        address account = address(uint160(meter >> 16));
+    function _missingImport(Run memory run, Member memory member) private returns (uint256 importWh) {
+        address account = address(uint160(member.account));
         importWh = _fallbackImportWh(account, intervalSeconds, run.judgedAt);
-        if (importWh < boughtWh) importWh = boughtWh;
-        emit ReadingMissing(uint64(run.intervalStart), account, uint16(meter), importWh);
+        if (importWh < member.boughtWh) importWh = member.boughtWh;
+        emit ReadingMissing(uint64(run.intervalStart), account, uint16(member.meter), importWh);
     }
 
-    function _requireReadings(Run memory run, uint256 data, bytes calldata proof) private view {
-        bytes memory readings;
-        uint256 length = run.members * READING;
+    function _emitLog(
+        Run memory run,
+        bytes memory log,
+        int256 retailerDelta,
+        uint256 members,
+        uint256 fills
+    ) private {
+        uint256 prices = run.clearing << 128 | run.retailImport << 96 | run.feedIn << 64
+            | run.imbalance << 32 | run.fee;
+        uint256 readingsSize = _padded(members * READING);
+        bytes32 topic = BatchSettled.selector;
+        uint256 intervalStart = run.intervalStart;
         assembly ("memory-safe") {
-            readings := add(data, 128)
-            mstore(readings, length)
+            let data := add(log, 32)
+            mstore(data, prices)
+            mstore(add(data, 32), retailerDelta)
+            mstore(add(data, 64), 128)
+            mstore(add(data, 96), add(160, readingsSize))
+            mstore(add(data, 128), mul(members, READING))
+            mstore(add(data, add(160, readingsSize)), mul(fills, FILL))
+            log2(data, mload(log), topic, intervalStart)
         }
-        oracle.requireReadings(uint64(run.intervalStart), uint32(intervalSeconds), readings, proof);
     }
 
-    function _emitBatchSettled(Run memory run, uint256 data, int256 retailerDelta) private {
-        unchecked {
-            uint256 readingsSize = _padded(run.members * READING);
-            uint256 fills = data + 160 + readingsSize;
-            uint256 fillsLength = run.fillsEnd - fills - 32;
-            uint256 size = fills + 32 + _padded(fillsLength) - data;
-            (uint256 prices, uint256 intervalStart) = (run.prices, run.intervalStart);
-            bytes32 topic = BatchSettled.selector;
-            assembly ("memory-safe") {
-                mstore(data, prices)
-                mstore(add(data, 32), retailerDelta)
-                mstore(add(data, 64), 128)
-                mstore(add(data, 96), add(160, readingsSize))
-                mstore(fills, fillsLength)
-                log2(data, size, topic, intervalStart)
-            }
+    /// @dev The readings inside the event's data, as a value of their own.
+    function _readingsOf(bytes memory log, uint256 members) private pure returns (bytes memory readings) {
+        assembly ("memory-safe") {
+            readings := add(log, 160)
+            mstore(readings, mul(members, READING))
+        }
+    }
+
+    function _creditsOf(Run memory run) private pure returns (uint256[] memory credits) {
+        credits = run.credits;
+        uint256 creditors = run.creditors;
+        assembly ("memory-safe") {
+            mstore(credits, creditors)
+        }
+    }
+
+    function _registersOf(bytes calldata registers, uint256 index) private pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := shr(192, calldataload(add(registers.offset, mul(index, 8))))
         }
     }
 
@@ -580,26 +643,6 @@ contract EnergyExchange is Intervals {
     function _load(uint256 cursor) private pure returns (uint256 word) {
         assembly ("memory-safe") {
             word := calldataload(cursor)
-        }
-    }
-
-    function _loadMemory(uint256 pointer) private pure returns (uint256 word) {
-        assembly ("memory-safe") {
-            word := mload(pointer)
-        }
-    }
-
-    /// @dev Where the list's first element is.
-    function _pointer(uint256[] memory list) private pure returns (uint256 pointer) {
-        assembly ("memory-safe") {
-            pointer := add(list, 32)
-        }
-    }
-
-    /// @dev Ends the list before `end`.
-    function _truncate(uint256[] memory list, uint256 end) private pure {
-        assembly ("memory-safe") {
-            mstore(list, shr(5, sub(sub(end, list), 32)))
         }
     }
 }

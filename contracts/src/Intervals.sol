@@ -138,16 +138,13 @@ abstract contract Intervals is Agreements, DisjointRoles {
 
     /// @dev Parts of a batch have disjoint, increasing accounts: nobody is billed, and no nonce used, in two of them.
     /// @param firstMeter account ‖ number of the part's first meter.
-    function _requireBeyondLastPart(uint256 intervalStart, uint256 firstMeter) internal view {
+    function _requirePartsIncrease(uint256 intervalStart, bytes32 next, uint256 firstMeter, uint256 lastMeter)
+        internal
+    {
         if (_commitments[intervalStart].settledParts > 1 && firstMeter >> 16 <= _lastMeters[intervalStart] >> 16) {
             revert MetersNotIncreasing(0);
         }
-    }
-
-    /// @dev For the part that follows.
-    /// @param lastMeter account ‖ number of the part's last meter.
-    function _keepLastMeter(uint256 intervalStart, uint256 lastMeter) internal {
-        _lastMeters[intervalStart] = lastMeter;
+        if (next != 0) _lastMeters[intervalStart] = lastMeter;
     }
 
     /// @dev Moves the retailer's and the fund's part of a batch.

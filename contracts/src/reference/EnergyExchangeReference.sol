@@ -111,11 +111,9 @@ contract EnergyExchangeReference is Intervals {
         totals.matches = new Match[](batch.trades);
         totals.credits = new uint256[](batch.members.length);
         _settleMembers(batch, registers, totals);
-        if (next != 0) _keepLastMeter(batch.intervalStart, _meterOf(batch, batch.members.length - 1));
+        _requirePartsIncrease(batch.intervalStart, next, _meterOf(batch, 0), _lastMeterOf(batch));
         _requireAgentsSigned(batch, totals);
-        if (totals.boughtWh != totals.soldWh) {
-            revert BuysDifferFromSells(int256(totals.boughtWh) - int256(totals.soldWh));
-        }
+        if (totals.boughtWh != totals.soldWh) revert BuysDifferFromSells(totals.boughtWh, totals.soldWh);
         if (totals.orders != 0 && totals.judgedAt == batch.intervalStart) {
             revert LateBatchHasOrders(batch.intervalStart);
         }
@@ -141,8 +139,7 @@ contract EnergyExchangeReference is Intervals {
             if (!MeterIds.isGrid(MeterIds.idOf(member.account, member.number))) {
                 revert NotAGridMeter(i, member.number);
             }
-            if (i == 0) _requireBeyondLastPart(batch.intervalStart, _meterOf(batch, 0));
-            else if (_meterOf(batch, i) <= _meterOf(batch, i - 1)) revert MetersNotIncreasing(i);
+            if (i > 0 && _meterOf(batch, i) <= _meterOf(batch, i - 1)) revert MetersNotIncreasing(i);
             if (i == 0 || member.account != batch.members[i - 1].account) {
                 _requireSupply(
                     _accounts[member.account],
@@ -260,9 +257,13 @@ contract EnergyExchangeReference is Intervals {
             totals.fills = bytes.concat(
                 totals.fills,
                 abi.encodePacked(
-                    uint16(memberIndex), order.side, given.k, execution.energyWh, given.imbalanceCap
-                ),
-                batch.trades == 0 ? bytes("") : abi.encodePacked(uint32(price))
+                    uint16(memberIndex),
+                    order.side,
+                    given.k,
+                    execution.energyWh,
+                    given.imbalanceCap,
+                    uint32(price)
+                )
             );
         }
     }
@@ -379,7 +380,12 @@ contract EnergyExchangeReference is Intervals {
     }
 
     function _meterOf(Batch calldata batch, uint256 index) private pure returns (uint256) {
+        if (index >= batch.members.length) return 0;
         return uint256(uint160(batch.members[index].account)) << 16 | batch.members[index].number;
+    }
+
+    function _lastMeterOf(Batch calldata batch) private pure returns (uint256) {
+        return batch.members.length == 0 ? 0 : _meterOf(batch, batch.members.length - 1);
     }
 
     /// @dev Who signed; reverts when nobody did.

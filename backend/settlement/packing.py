@@ -20,7 +20,11 @@ def pack(batch: Batch) -> bytes:
     """The batch, or a part of one, as ``settleBatch`` takes it."""
     members, agents = batch["members"], batch["agents"]
     terms: list[bytes] = []
-    body = b"".join(_member(member, terms, bilateral=batch["trades"] > 0) for member in members)
+    following = [*(member["account"] for member in members[1:]), None]
+    body = b"".join(
+        _member(member, terms, bilateral=batch["trades"] > 0, continued=member["account"] == next_account)
+        for member, next_account in zip(members, following, strict=True)
+    )
     fills = sum(len(order["executions"]) for member in members for order in member["orders"])
     header = b"".join(
         (
@@ -68,9 +72,10 @@ def pack_readings(batch: Batch, readings: Sequence[tuple[int, int] | None]) -> b
     )
 
 
-def _member(member: Mapping[str, Any], terms: list[bytes], *, bilateral: bool) -> bytes:
+def _member(member: Mapping[str, Any], terms: list[bytes], *, bilateral: bool, continued: bool) -> bytes:
+    """One meter; ``continued`` by another one of the same account."""
     number = member["number"]
-    head = _uint(len(member["orders"]) | (0x80 if number else 0), 1)
+    head = _uint(len(member["orders"]) | (0x80 if number else 0) | (0x40 if continued else 0), 1)
     orders = b"".join(_order(order, terms, bilateral=bilateral) for order in member["orders"])
     return head + _hex(member["account"]) + (_uint(number, 2) if number else b"") + orders
 

@@ -123,9 +123,8 @@ abstract contract Agreements is Ledger, EIP712 {
             agreement.nonce + 1
         );
         _supplies[owner] = word;
-        _accounts[owner] = _accounts[owner].withSupply(word).restricted(
-            Math.max(since + withdrawalDelay, agreement.validFrom)
-        );
+        uint256 restrictedUntil = Math.max(since + withdrawalDelay, agreement.validFrom);
+        _setWord(owner, _wordOf(owner).withSupply(word).restricted(restrictedUntil));
         emit SupplyRegistered(owner, agreement, uint64(since));
     }
 
@@ -136,8 +135,8 @@ abstract contract Agreements is Ledger, EIP712 {
         if (standing.endsAt() <= endsAt) revert NoSupply(msg.sender);
         _supplies[msg.sender] = standing.ended(endsAt);
         _previousSupplies[msg.sender] = _previousSupplies[msg.sender].ended(endsAt);
-        _accounts[msg.sender] =
-            _accounts[msg.sender].withSupply(SupplyWord.wrap(0)).restricted(endsAt + withdrawalDelay);
+        AccountWord word = _wordOf(msg.sender).withSupply(SupplyWord.wrap(0));
+        _setWord(msg.sender, word.restricted(endsAt + withdrawalDelay));
         emit SupplyEnded(msg.sender, uint64(endsAt));
     }
 
@@ -148,7 +147,7 @@ abstract contract Agreements is Ledger, EIP712 {
         if (_cancelledSince[owner][nonce] != 0) revert NonceUnavailable(owner, nonce);
         uint256 since = block.timestamp + NOTICE;
         _cancelledSince[owner][nonce] = since;
-        _accounts[owner] = _accounts[owner].restricted(OrderTypes.intervalOf(nonce));
+        _setWord(owner, _wordOf(owner).restricted(OrderTypes.intervalOf(nonce)));
         emit NonceCancelled(owner, nonce, uint64(since));
     }
 
@@ -162,7 +161,7 @@ abstract contract Agreements is Ledger, EIP712 {
         if (floors.previousSince != 0) _requireSettled(msg.sender, floors.since);
         uint64 since = uint64(block.timestamp + NOTICE);
         _floors[msg.sender] = Floors(floor, since, floors.floor, floors.since);
-        _accounts[msg.sender] = _accounts[msg.sender].restricted(floor);
+        _setWord(msg.sender, _wordOf(msg.sender).restricted(floor));
         emit FloorRaised(msg.sender, floor, since);
     }
 
@@ -243,7 +242,7 @@ abstract contract Agreements is Ledger, EIP712 {
     /// @notice Wh that agents traded for the owner in settled intervals that start in UTC day `day` (days since
     /// 1970-01-01); known for the last two days.
     function mandateUsage(address owner, uint256 day) external view returns (uint256) {
-        return _accounts[owner].usedWh(day);
+        return _wordOf(owner).usedWh(day);
     }
 
     /// @dev Reverts if the order was cancelled in time for a batch committed at `committedAt`.

@@ -15,7 +15,8 @@ import {AccountWord, MandateWord} from "./libraries/Words.sol";
 ///              members 2, fills 2, trades 2 (0: uniform price), terms 1, agents 1
 ///     terms    feeCap 4, imbalanceCap 4, expiry 5           each
 ///     agents   address 20                                   each
-///     members  head 1: bit 7 numbered, bits 0-6 orders; account 20; [number 2, if numbered, else it is 0]; orders
+///     members  head 1: bit 7 numbered, bit 6 another meter of the account follows, bits 0-5 orders; account 20;
+///              [number 2, if numbered, else it is 0]; orders
 ///     order    head 1: bit 7 sells, bit 6 partial, bits 0-5 authority (0 the owner's signature, 1 recorded,
 ///              2 + i agent i); k of the nonce 1; terms 1; energy 4; limit 4;
 ///              uniform, partial: filled 4;  bilateral: fills 1, each trade 2, energy 4, price 4;
@@ -25,65 +26,93 @@ import {AccountWord, MandateWord} from "./libraries/Words.sol";
 /// Members increase strictly by account and number. `fills` counts orders at a uniform price, or fills of orders in a
 /// bilateral batch: as many entries has the event.
 contract EnergyExchange is Intervals {
-    /// @dev What one settlement keeps in memory. `order` points to the EIP-712 encoding of an order, `digest` to
-    /// 0x1901 ‖ domain ‖ struct hash; `readings` and `fills` to the next entry of the event's data. `agents` holds for
-    /// each agent its address and the hash of its orders so far; `trades` what is known of each trade.
-    struct Run {
-        uint256 cursor;
-        uint256 intervalStart;
-        uint256 judgedAt;
-        uint256 clearing;
-        uint256 retailImport;
-        uint256 feedIn;
-        uint256 imbalance;
-        uint256 fee;
-        uint256 terms;
-        uint256 order;
-        uint256 digest;
-        uint256 readings;
-        uint256 fills;
-        uint256 fillsEnd;
-        uint256 orders;
-        uint256 boughtWh;
-        uint256 soldWh;
-        uint256 paidIn;
-        uint256 paidOut;
-        uint256 fees;
-        uint256 creditors;
-        uint256[] credits;
-        uint256[] trades;
-        uint256[] agents;
-    }
+    // A settlement keeps what it works with at fixed places in memory, the frame: to read a word there costs 6 gas.
 
-    /// @dev An account while its meters are added up (micro-units), and the present one of them while its orders are
-    /// (Wh, and products of Wh and price). `slot` is that of the account's word, `nonces` a bitmap of its k.
-    struct Member {
-        uint256 index;
-        uint256 meter;
-        uint256 account;
-        uint256 slot;
-        AccountWord word;
-        uint256 nonces;
-        uint256 pays;
-        uint256 isPaid;
-        uint256 exportWh;
-        uint256 boughtWh;
-        uint256 soldWh;
-        uint256 deliveredWh;
-        uint256 purchase;
-        uint256 sale;
-        uint256 shortfall;
-    }
+    // The EIP-712 encoding of the order at hand, word by word
+    uint256 private constant ORDER = 0x400;
+    uint256 private constant ORDER_OWNER = 0x420;
+    uint256 private constant ORDER_METER = 0x440;
+    uint256 private constant ORDER_SIDE = 0x460;
+    uint256 private constant ORDER_START = 0x480;
+    uint256 private constant ORDER_SECONDS = 0x4a0;
+    uint256 private constant ORDER_ENERGY = 0x4c0;
+    uint256 private constant ORDER_LIMIT = 0x4e0;
+    uint256 private constant ORDER_FEE_CAP = 0x500;
+    uint256 private constant ORDER_IMBALANCE_CAP = 0x520;
+    uint256 private constant ORDER_NONCE = 0x540;
+    uint256 private constant ORDER_EXPIRY = 0x560;
+    uint256 private constant ORDER_SIZE = 0x180;
+    // 0x1901 ‖ domain ‖ struct hash
+    uint256 private constant MESSAGE = 0x580;
+    uint256 private constant MESSAGE_DOMAIN = 0x582;
+    uint256 private constant MESSAGE_HASH = 0x5a2;
+    uint256 private constant MESSAGE_SIZE = 0x42;
+    // The input of ecrecover; its output overwrites the digest
+    uint256 private constant DIGEST = 0x5e0;
+    uint256 private constant SIGNATURE_V = 0x600;
+    uint256 private constant SIGNATURE_R = 0x620;
+    uint256 private constant SIGNATURE_S = 0x640;
+    uint256 private constant RECOVER_SIZE = 0x80;
+    // The batch
+    uint256 private constant START = 0x660;
+    uint256 private constant CLEARING = 0x680;
+    uint256 private constant RETAIL_IMPORT = 0x6a0;
+    uint256 private constant FEED_IN = 0x6c0;
+    uint256 private constant IMBALANCE = 0x6e0;
+    uint256 private constant FEE = 0x700;
+    uint256 private constant PRICES = 0x720; // as in the event
+    uint256 private constant JUDGED_AT = 0x740;
+    uint256 private constant MEMBERS = 0x760;
+    uint256 private constant REGISTERS = 0x780; // where they begin in calldata
+    uint256 private constant TERMS = 0x7a0; // where they begin in calldata
+    uint256 private constant KEPT = 0x7c0; // the head of the last order: its terms and nonce still stand in the encoding
+    uint256 private constant AGENTS = 0x7e0; // uint256[]: of each its address, and the hash of its orders so far
+    uint256 private constant TRADES = 0x800; // uint256[]: what is known of each trade
+    uint256 private constant SUPPLY_FLOOR = 0x820; // see _agreed
+    uint256 private constant SUPPLY_CEILING = 0x840; // see _agreed
+    // Its event's data, and the next entries in it
+    uint256 private constant EVENT = 0x860;
+    uint256 private constant READINGS = 0x880;
+    uint256 private constant FILLS = 0x8a0;
+    uint256 private constant FILLS_BEGIN = 0x8c0;
+    uint256 private constant FILLS_END = 0x8e0;
+    // Sums over accounts
+    uint256 private constant OWED = 0x900; // where it is noted, by meter, what its account owed
+    uint256 private constant TOTALS = 0x920; // paid in less paid out 96, Wh bought less sold 80, fees 80
+    // The account at hand
+    uint256 private constant WORD = 0x940;
+    uint256 private constant NONCES = 0x960; // bitmap of the k of its orders so far
+    uint256 private constant RESTRICTED = 0x980; // the last account whose orders are to be looked up
+    // The meter at hand: products of Wh and price
+    uint256 private constant PURCHASE = 0x9a0;
+    uint256 private constant SALE = 0x9c0;
+    uint256 private constant SHORTFALL = 0x9e0;
+    // Orders so far in a bilateral batch
+    uint256 private constant LISTED = 0xa00;
+    uint256 private constant FRAME_END = 0xa20;
 
     uint256 private constant HEADER = 33;
     uint256 private constant TERM = 13;
     uint256 private constant WH_PER_KWH = 1_000;
-    uint256 private constant MISSING = type(uint64).max;
+    uint256 private constant MISSING = 0xffffffffffffffff;
     uint256 private constant MISSING_FLAG = 0x8000;
     uint256 private constant FIRST_GENERATION_METER = 0x4000;
     uint256 private constant SETTLED_TRADE = type(uint256).max;
     uint256 private constant READING = 30;
-    uint256 private constant FILL = 16;
+    uint256 private constant UNIFORM_FILL = 12;
+    uint256 private constant BILATERAL_FILL = 16;
+
+    // An account's word (AccountWords): highest import price and end day, lowest feed-in price and restriction
+    uint256 private constant SUPPLY_FLOOR_MASK = 0xffff00000000ffffffff0000000000000000;
+    uint256 private constant SUPPLY_CEILING_MASK = 0xffffffff0000ffffffff000000000000000000000000;
+    uint256 private constant SUPPLY_AGREED = 0x1000000000001000000000000000000000000;
+
+    // Of an order's head: k and terms; and what makes it unusual, too
+    uint256 private constant KEPT_MASK = 0x00ffff0000000000000000000000000000000000000000000000000000000000;
+    uint256 private constant USUAL_MASK = 0x7fffff0000000000000000000000000000000000000000000000000000000000;
+    uint256 private constant ACCOUNT_MASK = 0xffffffffffffffffffffffffffffffffffffffff000000000000000000000000;
+    // An order's side and k, as a fill has them after a shift by 16
+    uint256 private constant SIDE_AND_K = 0x80ff000000000000000000000000000000000000000000000000000000000000;
 
     constructor(Terms memory terms) Intervals(terms) {}
 
@@ -97,528 +126,660 @@ contract EnergyExchange is Intervals {
         onlyRole(OPERATOR_ROLE)
         whenNotPaused
     {
-        Run memory run;
-        (uint256 members, uint256 fills) = _readHeader(run, batch);
-        if (registers.length != members * 8) revert BatchMalformed();
-        run.judgedAt = _open(run.intervalStart, keccak256(batch), next);
-        bytes memory log = _layOutLog(run, members, fills);
-
-        _settleMembers(run, members, registers, next);
-        _requireAgentsSigned(run);
-        if (run.cursor != _begin(batch) + batch.length || run.fills != run.fillsEnd) revert BatchMalformed();
-        if (run.boughtWh != run.soldWh) revert BuysDifferFromSells(run.boughtWh, run.soldWh);
-        if (run.orders != 0 && run.judgedAt == run.intervalStart) {
-            revert LateBatchHasOrders(run.intervalStart);
-        }
-        for (uint256 i = 0; i < run.trades.length; ++i) {
-            if (run.trades[i] != SETTLED_TRADE) revert TradeIncomplete();
-        }
-        oracle.requireReadings(
-            uint64(run.intervalStart), uint32(intervalSeconds), _readingsOf(log, members), proof
-        );
+        _reserveFrame();
+        uint256 cursor = _readHeader(batch);
+        if (registers.length != _get(MEMBERS) * 8) revert BatchMalformed();
+        (uint256 judgedAt, uint256 lastAccount) = _open(_get(START), keccak256(batch), next);
+        _set(JUDGED_AT, judgedAt);
+        if (_get(FILLS_END) != 0 && judgedAt == _get(START)) revert LateBatchHasOrders(_get(START));
+        _layOutMemory();
+        _set(REGISTERS, _begin(registers));
+        (cursor, lastAccount) = _settleMembers(cursor, lastAccount);
+        (int256 paid, int256 unmatchedWh, uint256 fees) = _totals();
+        if (unmatchedWh != 0) revert BuysDifferFromSells(unmatchedWh);
+        if (next != 0) _keepLastAccount(_get(START), address(uint160(lastAccount)));
+        cursor = _requireAgentsSigned(cursor);
+        if (cursor != _begin(batch) + batch.length || _get(FILLS) != _get(FILLS_END)) revert BatchMalformed();
+        _requireTradesComplete();
+        _requireReadings(proof);
         (int256 retailerDelta, uint256 missing) =
-            _settleRetailer(run.intervalStart, run.judgedAt, run.paidIn, run.paidOut, run.fees);
-        if (missing != 0) _reduceCredits(run.intervalStart, _creditsOf(run), run.paidOut, missing);
-        _emitLog(run, log, retailerDelta, members, fills);
+            _settleRetailer(_get(START), judgedAt, paid, fees);
+        if (missing != 0) _reduceCredits(_get(START), _credits(), missing);
+        _emitBatchSettled(retailerDelta);
     }
 
-    /// @dev Reads what stands before the members.
-    /// @return members Meters in the part.
-    /// @return fills Entries that the event's list of fills will have.
-    function _readHeader(Run memory run, bytes calldata batch)
-        private
-        pure
-        returns (uint256 members, uint256 fills)
-    {
+    /// @dev Takes the memory up to the frame's end, which nothing has used yet.
+    function _reserveFrame() private pure {
+        assembly ("memory-safe") {
+            if gt(mload(0x40), ORDER) { invalid() }
+            mstore(0x40, FRAME_END)
+        }
+    }
+
+    /// @dev Reads what stands before the members. FILLS_END is the number of fills for now.
+    /// @return cursor Where the members begin.
+    function _readHeader(bytes calldata batch) private pure returns (uint256 cursor) {
         if (batch.length < HEADER) revert BatchMalformed();
-        uint256 cursor = _begin(batch);
+        cursor = _begin(batch);
         uint256 header = _load(cursor);
-        run.intervalStart = header >> 216;
-        run.clearing = uint32(header >> 184);
-        run.retailImport = uint32(header >> 152);
-        run.feedIn = uint32(header >> 120);
-        run.imbalance = uint32(header >> 88);
-        run.fee = uint32(header >> 56);
-        members = uint16(header >> 40);
-        fills = uint16(header >> 24);
-        run.trades = new uint256[](uint16(header >> 8));
+        _set(START, header >> 216);
+        _set(PRICES, header << 40 >> 96);
+        _set(CLEARING, uint32(header >> 184));
+        _set(RETAIL_IMPORT, uint32(header >> 152));
+        _set(FEED_IN, uint32(header >> 120));
+        _set(IMBALANCE, uint32(header >> 88));
+        _set(FEE, uint32(header >> 56));
+        _set(MEMBERS, uint16(header >> 40));
+        _set(FILLS_END, uint16(header >> 24));
         uint256 agents = uint8(_load(cursor + 1));
-        run.agents = new uint256[](2 * agents);
-        run.credits = new uint256[](members);
         unchecked {
-            run.terms = cursor + HEADER;
-            cursor = run.terms + uint8(header) * TERM;
+            cursor += HEADER;
+            _set(TERMS, cursor);
+            cursor += uint8(header) * TERM;
+            _set(TRADES, _newList(uint16(header >> 8)));
+            uint256 list = _newList(2 * agents);
+            _set(AGENTS, list);
             for (uint256 i = 0; i < agents; ++i) {
-                run.agents[2 * i] = _load(cursor) >> 96;
+                list += 32;
+                _set(list, _load(cursor) >> 96);
+                list += 32;
                 cursor += 20;
             }
         }
-        run.cursor = cursor;
     }
 
-    /// @dev Buffers that orders are hashed in, and the data of `BatchSettled` with room for its lists.
-    /// @return log prices, retailerDelta, two offsets, readings, fills: as the ABI has them.
-    function _layOutLog(Run memory run, uint256 members, uint256 fills)
-        private
-        view
-        returns (bytes memory log)
-    {
-        (bytes32 typeHash, bytes32 domain) = (OrderTypes.ORDER_TYPEHASH, _domainSeparatorV4());
-        (uint256 intervalStart, uint256 seconds_) = (run.intervalStart, intervalSeconds);
-        uint256 order;
-        assembly ("memory-safe") {
-            order := mload(0x40)
-            mstore(order, typeHash)
-            mstore(add(order, 128), intervalStart)
-            mstore(add(order, 160), seconds_)
-            mstore(add(order, 384), shl(240, 0x1901))
-            mstore(add(order, 386), domain)
-            mstore(0x40, add(order, 480))
-        }
-        run.order = order;
-        run.digest = order + 384;
-        uint256 readingsSize = _padded(members * READING);
-        uint256 fillsSize = _padded(fills * FILL);
-        // One word more: an entry is written as a whole word.
-        log = new bytes(192 + readingsSize + fillsSize + 32);
-        assembly ("memory-safe") {
-            mstore(log, add(192, add(readingsSize, fillsSize)))
-        }
-        uint256 data;
-        assembly ("memory-safe") {
-            data := add(log, 32)
-        }
-        run.readings = data + 160;
-        run.fills = data + 192 + readingsSize;
-        run.fillsEnd = run.fills + fills * FILL;
-    }
-
-    function _settleMembers(Run memory run, uint256 members, bytes calldata registers, bytes32 next) private {
-        Member memory member;
-        member.account = type(uint256).max;
-        uint256 first;
-        for (uint256 i = 0; i < members; ++i) {
-            member.index = i;
-            uint256 orders = _readMember(run, member);
-            if (i == 0) first = member.meter;
-            _settleMeter(run, member, orders, _registersOf(registers, i));
-        }
-        if (members != 0) _settleAccount(run, member);
-        _requirePartsIncrease(run.intervalStart, next, first, member.meter);
-    }
-
-    /// @dev Reads a member's head; goes on to the next account when it is another one.
-    function _readMember(Run memory run, Member memory member) private returns (uint256 orders) {
-        uint256 head = _load(run.cursor);
-        uint256 account = head << 8 >> 96;
-        uint256 meter = account << 16;
+    /// @dev Fills in what is the same for all members, and makes room for lists: what is owed by meter, then the data of
+    /// `BatchSettled`, which is prices, retailerDelta, two offsets, readings, fills, as the ABI has them.
+    function _layOutMemory() private view {
+        uint256 start = _get(START);
+        _set(ORDER, uint256(OrderTypes.ORDER_TYPEHASH));
+        _set(ORDER_START, start);
+        _set(ORDER_SECONDS, intervalSeconds);
+        _set(MESSAGE, 0x1901 << 240);
+        _set(MESSAGE_DOMAIN, uint256(_domainSeparatorV4()));
         unchecked {
-            run.cursor += 21;
-            if (head >> 255 != 0) {
-                meter |= uint16(head >> 72);
-                run.cursor += 2;
+            // The sums below cannot leave their fields in these years; later, nothing agrees at once.
+            if (start - 1 < type(uint32).max) {
+                _set(SUPPLY_FLOOR, SUPPLY_AGREED - (_get(RETAIL_IMPORT) << 64 | start / 1 days + 1 << 128));
+                _set(SUPPLY_CEILING, SUPPLY_AGREED << 32 | _get(FEED_IN) << 96 | start - 1 << 144);
             }
+            uint256 members = _get(MEMBERS);
+            uint256 fills = _get(FILLS_END) * (_isUniform() ? UNIFORM_FILL : BILATERAL_FILL);
+            uint256 data = _newList(members);
+            _set(OWED, data + 32);
+            data = _newList((192 + _padded(members * READING) + fills) / 32 + 2) + 32;
+            _set(EVENT, data);
+            _set(READINGS, data + 160);
+            data += 192 + _padded(members * READING);
+            _set(FILLS, data);
+            _set(FILLS_BEGIN, data);
+            _set(FILLS_END, data + fills);
+            _set(KEPT, type(uint256).max); // no order's head
+            if (_get(FILLS_END) != data) _readTerms(0);
         }
-        if (uint16(meter) >= FIRST_GENERATION_METER) revert NotAGridMeter(member.index, uint16(meter));
-        if (member.index != 0 && meter <= member.meter) revert MetersNotIncreasing(member.index);
-        member.meter = meter;
-        if (account != member.account) {
-            if (member.index != 0) _settleAccount(run, member);
-            _openAccount(run, member, account);
-        }
-        return head >> 248 & 0x7f;
     }
 
-    /// @dev Loads the account's word, and checks that it agreed to be billed at these prices.
-    function _openAccount(Run memory run, Member memory member, uint256 account) private view {
-        uint256 slot;
-        AccountWord word;
+    /// @dev Account after account. All energy is below 2^32 Wh an order or register, prices below 2^32, orders below 2^6 a
+    /// meter: no product of them and no sum comes near its field's end.
+    /// @param cursor Where the members begin in the batch.
+    /// @param account The last account of the part before.
+    /// @return Where the members end.
+    /// @return The last account.
+    function _settleMembers(uint256 cursor, uint256 account) private returns (uint256, uint256) {
+        uint256 i;
+        while (true) {
+            if (_isUniform()) (cursor, account, i) = _settlePlain(cursor, account, i);
+            if (i == _get(MEMBERS)) return (cursor, account);
+            (cursor, account, i) = _settleAccount(cursor, account, i);
+        }
+        revert();
+    }
+
+    /// @dev Settles members as long as there is nothing particular about them: at a uniform price, an account with one
+    /// meter, not numbered, which has a reading; nothing to be looked up; one order, executed whole and signed by its
+    /// owner, with terms and k of the order before; all sold is delivered, all owed can be paid. `_settleAccount` does the
+    /// same for any account; where something is wrong, it says what.
+    function _settlePlain(uint256 cursor, uint256 account, uint256 i)
+        private
+        returns (uint256, uint256, uint256)
+    {
+        // The account stands in the highest bits here, and is its slot.
         assembly ("memory-safe") {
-            mstore(0x00, account)
-            mstore(0x20, _accounts.slot)
-            slot := keccak256(0x00, 0x40)
-            word := sload(slot)
-        }
-        _requireSupply(
-            word, address(uint160(account)), run.intervalStart, run.retailImport, run.feedIn, run.judgedAt
-        );
-        member.account = account;
-        member.slot = slot;
-        member.word = word;
-        member.nonces = 0;
-        member.pays = 0;
-        member.isPaid = 0;
-        uint256 order = run.order;
-        assembly ("memory-safe") {
-            mstore(add(order, 32), account)
-        }
-    }
-
-    /// @dev One meter: its orders, and what follows from its reading.
-    function _settleMeter(Run memory run, Member memory member, uint256 orders, uint256 registers) private {
-        uint256 meter = member.meter;
-        uint256 importWh = registers >> 32;
-        uint256 exportWh = uint32(registers);
-        uint256 entry = meter << 80 | registers << 16;
-        if (registers == MISSING) {
-            entry = (meter | MISSING_FLAG) << 80;
-            exportWh = 0;
-        }
-        uint256 readings = run.readings;
-        uint256 order = run.order;
-        assembly ("memory-safe") {
-            mstore(readings, entry)
-            // account ‖ number as 20 and 12 bytes
-            mstore(add(order, 64), or(shl(96, shr(16, meter)), and(meter, 0xffff)))
-        }
-        unchecked {
-            run.readings = readings + READING;
-        }
-        member.exportWh = exportWh;
-        member.boughtWh = 0;
-        member.soldWh = 0;
-        member.deliveredWh = 0;
-        member.purchase = 0;
-        member.sale = 0;
-        member.shortfall = 0;
-        for (uint256 i = 0; i < orders; ++i) {
-            _settleOrder(run, member);
-        }
-        if (registers == MISSING) importWh = _missingImport(run, member);
-        _addMeter(run, member, importWh);
-    }
-
-    /// @dev Adds to the account what one meter owes and is owed.
-    function _addMeter(Run memory run, Member memory member, uint256 importWh) private pure {
-        // All energy is below 2^32 Wh an order or register, prices below 2^32, orders below 2^7: no product of them
-        // or sum comes near 2^256.
-        unchecked {
-            uint256 boughtWh = member.boughtWh;
-            uint256 soldWh = member.soldWh;
-            run.boughtWh += boughtWh;
-            run.soldWh += soldWh;
-            uint256 fee = _up(boughtWh * run.fee) + _up(member.deliveredWh * run.fee);
-            uint256 pays = fee + _up(member.purchase) + _up(member.shortfall);
-            uint256 feedInWh;
-            if (importWh > boughtWh) pays += _up((importWh - boughtWh) * run.retailImport);
-            // What was bought and not taken is fed in, as is what was exported beyond sales.
-            else feedInWh = boughtWh - importWh;
-            if (member.exportWh > soldWh) feedInWh += member.exportWh - soldWh;
-            run.fees += fee;
-            member.pays += pays;
-            member.isPaid += member.sale / WH_PER_KWH + feedInWh * run.feedIn / WH_PER_KWH;
-        }
-    }
-
-    /// @dev Moves what the account owes or is owed for all its meters. Who cannot pay must not stop the others.
-    function _settleAccount(Run memory run, Member memory member) private {
-        AccountWord word = member.word;
-        uint256 balance = word.balance();
-        unchecked {
-            if (member.pays > member.isPaid) {
-                uint256 owed = member.pays - member.isPaid;
-                uint256 taken = owed;
-                if (owed > balance) {
-                    address account = address(uint160(member.account));
-                    taken = balance + _debitWithdrawal(account, owed - balance, run.judgedAt);
-                    if (taken < owed) emit Unpaid(uint64(run.intervalStart), account, owed - taken);
-                    word = word.withBalance(0);
-                } else {
-                    word = AccountWord.wrap(AccountWord.unwrap(word) - owed);
+            account := shl(96, account)
+            let fills := mload(FILLS)
+            let readings := mload(READINGS)
+            let totals := mload(TOTALS)
+            for {} lt(i, mload(MEMBERS)) {} {
+                let slot := calldataload(cursor)
+                let order := calldataload(add(cursor, 21))
+                let particular := or(xor(shr(248, slot), 1), and(xor(order, mload(KEPT)), USUAL_MASK))
+                slot := and(shl(8, slot), ACCOUNT_MASK)
+                particular := or(particular, iszero(gt(slot, account)))
+                let registered := shr(192, calldataload(add(mload(REGISTERS), shl(3, i))))
+                particular := or(particular, eq(registered, MISSING))
+                let word := sload(slot)
+                {
+                    let floors := add(and(word, SUPPLY_FLOOR_MASK), mload(SUPPLY_FLOOR))
+                    let ceilings := sub(mload(SUPPLY_CEILING), and(word, SUPPLY_CEILING_MASK))
+                    let agreed := and(and(floors, shr(32, ceilings)), SUPPLY_AGREED)
+                    particular := or(particular, xor(agreed, SUPPLY_AGREED))
                 }
-                run.paidIn += taken;
+                if particular { break }
+
+                // What is written here counts only when the pointers move.
+                mstore(readings, or(slot, shl(16, registered)))
+                mstore(ORDER_OWNER, shr(96, slot))
+                mstore(ORDER_METER, slot)
+                mstore(ORDER_SIDE, shr(255, order))
+                mstore(ORDER_ENERGY, and(shr(200, order), 0xffffffff))
+                mstore(ORDER_LIMIT, and(shr(168, order), 0xffffffff))
+                mstore(
+                    fills,
+                    or(
+                        or(shl(240, i), shr(16, and(order, SIDE_AND_K))),
+                        or(shl(192, mload(ORDER_ENERGY)), shl(160, mload(ORDER_IMBALANCE_CAP)))
+                    )
+                )
+                mstore(MESSAGE_HASH, keccak256(ORDER, ORDER_SIZE))
+                mstore(DIGEST, keccak256(MESSAGE, MESSAGE_SIZE))
+                {
+                    let vs := calldataload(add(cursor, 64))
+                    mstore(SIGNATURE_V, add(27, shr(255, vs)))
+                    mstore(SIGNATURE_R, calldataload(add(cursor, 32)))
+                    mstore(SIGNATURE_S, shr(1, shl(1, vs)))
+                    // When it fails, the digest stays, which is nobody.
+                    pop(staticcall(gas(), 1, DIGEST, RECOVER_SIZE, DIGEST, 32))
+                    particular := xor(mload(DIGEST), mload(ORDER_OWNER))
+                }
+                let owed := div(add(mul(mload(ORDER_ENERGY), mload(FEE)), 999), 1000)
+                let sums := owed // the fee
+                let fedIn := and(registered, 0xffffffff)
+                registered := shr(32, registered)
+                switch mload(ORDER_SIDE)
+                case 0 {
+                    let energy := mload(ORDER_ENERGY)
+                    particular := or(particular, gt(mload(CLEARING), mload(ORDER_LIMIT)))
+                    sums := add(sums, shl(80, energy))
+                    owed := add(owed, div(add(mul(energy, mload(CLEARING)), 999), 1000))
+                    switch gt(registered, energy)
+                    case 0 { fedIn := add(fedIn, sub(energy, registered)) }
+                    default {
+                        owed := add(owed, div(add(mul(sub(registered, energy), mload(RETAIL_IMPORT)), 999), 1000))
+                    }
+                }
+                default {
+                    let energy := mload(ORDER_ENERGY)
+                    particular := or(particular, lt(mload(CLEARING), mload(ORDER_LIMIT)))
+                    particular := or(particular, gt(energy, fedIn))
+                    sums := sub(sums, shl(80, energy))
+                    owed := sub(owed, div(mul(energy, mload(CLEARING)), 1000))
+                    fedIn := sub(fedIn, energy)
+                    if registered { owed := add(owed, div(add(mul(registered, mload(RETAIL_IMPORT)), 999), 1000)) }
+                }
+                if fedIn { owed := sub(owed, div(mul(fedIn, mload(FEED_IN)), 1000)) }
+                if or(particular, shr(64, sub(and(word, 0xffffffffffffffff), owed))) { break }
+
+                sstore(slot, sub(word, owed))
+                account := slot
+                totals := add(add(totals, sums), shl(160, owed))
+                readings := add(readings, READING)
+                fills := add(fills, UNIFORM_FILL)
+                mstore(add(mload(OWED), shl(5, i)), owed)
+                i := add(i, 1)
+                cursor := add(cursor, 96)
+            }
+            mstore(FILLS, fills)
+            mstore(READINGS, readings)
+            mstore(TOTALS, totals)
+            account := shr(96, account)
+        }
+        return (cursor, account, i);
+    }
+
+    /// @dev Settles the next account: meter after meter; of each, order after order, then what follows from its reading.
+    function _settleAccount(uint256 cursor, uint256 account, uint256 i)
+        private
+        returns (uint256, uint256, uint256)
+    {
+        unchecked {
+            uint256 head = _load(cursor);
+            if (head << 8 >> 96 <= account) revert MetersNotIncreasing(i);
+            account = head << 8 >> 96;
+            if (!_agreed(account)) _lookClosely(account);
+            _set(NONCES, 0);
+            uint256 owed; // two's complement
+            while (true) {
+                cursor += 21;
+                _set(ORDER_METER, account << 96);
+                if (head >> 255 != 0) {
+                    _set(ORDER_METER, account << 96 | _readNumber(head, i));
+                    cursor += 2;
+                }
+                uint256 registered = _readRegisters(i);
+                uint256 exportWh = uint32(registered);
+                uint256 boughtWh;
+                uint256 soldWh;
+                _set(PURCHASE, 0);
+                _set(SALE, 0);
+                for (uint256 left = head >> 248 & 0x3f; left != 0; --left) {
+                    uint256 filledWh;
+                    uint256 side = _load(cursor) >> 255;
+                    (cursor, filledWh) = _settleOrder(cursor, i, exportWh, soldWh);
+                    if (side == OrderTypes.BUY) boughtWh += filledWh;
+                    else soldWh += filledWh;
+                }
+                registered >>= 32; // import
+                if (registered == MISSING) registered = _missingImport(account, boughtWh);
+                uint256 sums;
+                if (boughtWh != 0) {
+                    sums = _up(boughtWh * _get(FEE));
+                    owed += _up(_get(PURCHASE)) + sums;
+                    sums += boughtWh << 80;
+                }
+                if (soldWh != 0) {
+                    sums -= soldWh << 80;
+                    if (soldWh > exportWh) {
+                        soldWh = exportWh;
+                        owed += _up(_get(SHORTFALL));
+                        _set(SHORTFALL, 0);
+                    }
+                    uint256 fee = _up(soldWh * _get(FEE));
+                    sums += fee;
+                    owed += fee - _get(SALE) / WH_PER_KWH;
+                    exportWh -= soldWh;
+                }
+                _set(TOTALS, _get(TOTALS) + sums);
+                // What was bought and not taken is fed in, as is what was exported beyond sales.
+                if (registered > boughtWh) owed += _up((registered - boughtWh) * _get(RETAIL_IMPORT));
+                else exportWh += boughtWh - registered;
+                owed -= exportWh * _get(FEED_IN) / WH_PER_KWH;
+                ++i;
+                if (head >> 254 & 1 == 0) break;
+                head = _load(cursor);
+                if (head << 8 >> 96 != account || head >> 255 == 0 || i == _get(MEMBERS)) revert BatchMalformed();
+                if (uint16(head >> 72) <= uint16(_get(ORDER_METER))) revert MetersNotIncreasing(i);
+            }
+            _moveBalance(account, owed, i);
+        }
+        return (cursor, account, i);
+    }
+
+    /// @dev Changes the account's balance by what it owes, for all its meters.
+    function _moveBalance(uint256 account, uint256 owed, uint256 i) private {
+        unchecked {
+            uint256 word = _get(WORD);
+            uint256 balance = uint64(word);
+            if (balance - owed >> 64 == 0) {
+                word -= owed;
             } else {
-                uint256 due = member.isPaid - member.pays;
-                if (balance + due > type(uint64).max) {
-                    revert BalanceTooLarge(address(uint160(member.account)), balance + due);
+                // Who cannot pay must not stop the others: it pays all it has.
+                address owner = address(uint160(account));
+                if (int256(owed) < 0) revert BalanceTooLarge(owner, balance - owed);
+                uint256 taken = balance + _debitWithdrawal(owner, owed - balance, _get(JUDGED_AT));
+                if (taken < owed) emit Unpaid(uint64(_get(START)), owner, owed - taken);
+                owed = taken;
+                word -= balance;
+            }
+            _set(TOTALS, _get(TOTALS) + (owed << 160));
+            _set(_get(OWED) + (i - 1 << 5), owed);
+            assembly ("memory-safe") {
+                sstore(shl(96, account), word)
+            }
+        }
+    }
+
+    /// @dev Takes the registers of meter `i` into the event.
+    /// @return registered import Wh above 32 bits of export Wh; import is MISSING when there is no reading.
+    function _readRegisters(uint256 i) private pure returns (uint256 registered) {
+        unchecked {
+            uint256 meter = _get(ORDER_METER);
+            registered = _load(_get(REGISTERS) + 8 * i) >> 192;
+            uint256 entry = meter >> 96 << 96 | meter << 240 >> 160 | registered << 16;
+            if (registered == MISSING) {
+                entry = meter >> 96 << 96 | (uint16(meter) | MISSING_FLAG) << 80;
+                registered = MISSING << 32;
+            }
+            uint256 readings = _get(READINGS);
+            _set(readings, entry);
+            _set(READINGS, readings + READING);
+        }
+    }
+
+    /// @dev One order: read, hashed, executed, authorised. At a uniform price it executes once; in a bilateral batch it has
+    /// a list of trades, each with its price.
+    /// @param soldWh What the meter sold before.
+    /// @return What follows in the batch.
+    /// @return filledWh Wh executed.
+    function _settleOrder(uint256 cursor, uint256 i, uint256 exportWh, uint256 soldWh)
+        private
+        returns (uint256, uint256 filledWh)
+    {
+        unchecked {
+            uint256 order = _load(cursor);
+            cursor += 11;
+            _useNonce(order);
+            if ((order ^ _get(KEPT)) & KEPT_MASK != 0) _readTerms(order);
+            assembly ("memory-safe") {
+                mstore(ORDER_SIDE, shr(255, order))
+                mstore(ORDER_ENERGY, and(shr(200, order), 0xffffffff))
+                mstore(ORDER_LIMIT, and(shr(168, order), 0xffffffff))
+                mstore(MESSAGE_HASH, keccak256(ORDER, ORDER_SIZE))
+            }
+            if (_isUniform()) {
+                filledWh = _get(ORDER_ENERGY);
+                if (order >> 254 & 1 != 0) {
+                    filledWh = uint32(order >> 136);
+                    cursor += 4;
                 }
-                word = AccountWord.wrap(AccountWord.unwrap(word) + due);
-                run.paidOut += due;
-                run.credits[run.creditors++] = member.account << 96 | due;
+                _execute(order, i, filledWh, _get(CLEARING), exportWh, soldWh + filledWh);
+                _set(FILLS, _get(FILLS) + UNIFORM_FILL);
+            } else {
+                uint256 count = _load(cursor) >> 248;
+                if (count == 0) revert BatchMalformed();
+                ++cursor;
+                do {
+                    uint256 trade = _load(cursor);
+                    cursor += 10;
+                    uint256 energyWh = uint32(trade >> 208);
+                    filledWh += energyWh;
+                    _matchTrade(order >> 255, trade);
+                    _execute(order, i, energyWh, uint32(trade >> 176), exportWh, soldWh + filledWh);
+                    _set(FILLS, _get(FILLS) + BILATERAL_FILL);
+                } while (--count != 0);
+                _set(LISTED, _get(LISTED) + 1);
+            }
+            if (filledWh > _get(ORDER_ENERGY)) {
+                revert OrderOverfilled(_lastIndex(), filledWh, _get(ORDER_ENERGY));
+            }
+            uint256 authority = order >> 248 & 0x3f;
+            if (authority == 0) {
+                uint256 signer = _recover(cursor);
+                if (signer != _get(ORDER_OWNER)) revert OrderNotAuthorised(_lastIndex(), address(uint160(signer)));
+                cursor += 64;
+            } else if (authority == 1) {
+                _requireRecorded(_lastIndex(), _owner(), bytes32(_get(MESSAGE_HASH)));
+            } else {
+                _useMandate(authority - 2, filledWh);
             }
         }
-        uint256 slot = member.slot;
-        assembly ("memory-safe") {
-            sstore(slot, word)
-        }
-    }
-
-    /// @dev One order: read, hashed, authorised, executed.
-    function _settleOrder(Run memory run, Member memory member) private {
-        uint256 cursor = run.cursor;
-        uint256 word = _load(cursor);
-        uint256 index = run.orders;
-        uint256 k = uint8(word >> 240);
-        uint256 bit = 1 << k;
-        if (member.nonces & bit != 0) revert OrderReplayed(index);
-        member.nonces |= bit;
-
-        // The terms are what was signed, wherever they are read from: an index out of range changes the digest.
-        uint256 terms = _load(run.terms + uint8(word >> 232) * TERM);
-        uint256 nonce = run.intervalStart << 8 | k;
-        uint256 order = run.order;
-        bytes32 structHash;
-        assembly ("memory-safe") {
-            mstore(add(order, 96), shr(255, word))
-            mstore(add(order, 192), and(shr(200, word), 0xffffffff))
-            mstore(add(order, 224), and(shr(168, word), 0xffffffff))
-            mstore(add(order, 256), shr(224, terms))
-            mstore(add(order, 288), and(shr(192, terms), 0xffffffff))
-            mstore(add(order, 320), nonce)
-            mstore(add(order, 352), and(shr(152, terms), 0xffffffffff))
-            structHash := keccak256(order, 384)
-        }
-        if (terms >> 224 < run.fee) revert OrderFeeCapExceeded(index, terms >> 224, run.fee);
-        if (uint40(terms >> 152) < run.judgedAt) revert OrderExpired(index, uint40(terms >> 152));
-        if (run.intervalStart <= member.word.restrictedUntil()) {
-            _requireUncancelled(index, address(uint160(member.account)), nonce, run.judgedAt);
-        }
-        unchecked {
-            run.cursor = cursor + 11;
-        }
-        uint256 filledWh = run.trades.length == 0
-            ? _executeUniform(run, member, word, uint32(terms >> 192))
-            : _executeTrades(run, member, word, uint32(terms >> 192));
-        if (filledWh > uint32(word >> 200)) revert OrderOverfilled(index, filledWh, uint32(word >> 200));
-
-        uint256 authority = word >> 248 & 0x3f;
-        if (authority == 0) _requireOwnerSigned(run, member, structHash);
-        else if (authority == 1) _requireRecorded(index, address(uint160(member.account)), structHash);
-        else _useMandate(run, member, authority - 2, word, terms, filledWh, structHash);
-        unchecked {
-            run.orders = index + 1;
-        }
-    }
-
-    /// @dev At a uniform price an order executes once, at the clearing price.
-    function _executeUniform(Run memory run, Member memory member, uint256 word, uint256 imbalanceCap)
-        private
-        pure
-        returns (uint256 filledWh)
-    {
-        filledWh = uint32(word >> 200);
-        if (word >> 254 & 1 != 0) {
-            filledWh = uint32(word >> 136);
-            unchecked {
-                run.cursor += 4;
-            }
-        }
-        _execute(run, member, word, filledWh, run.clearing, imbalanceCap);
-    }
-
-    /// @dev In a bilateral batch an order has a list of trades, each with its price; the first side of a trade that comes
-    /// is kept, the second must say the same.
-    function _executeTrades(Run memory run, Member memory member, uint256 word, uint256 imbalanceCap)
-        private
-        returns (uint256 filledWh)
-    {
-        uint256 cursor = run.cursor;
-        uint256 count = _load(cursor) >> 248;
-        unchecked {
-            ++cursor;
-            for (uint256 i = 0; i < count; ++i) {
-                uint256 trade = _load(cursor);
-                cursor += 10;
-                uint256 energyWh = uint32(trade >> 208);
-                filledWh += energyWh;
-                _matchTrade(run, member.account, word >> 255, trade);
-                _execute(run, member, word, energyWh, uint32(trade >> 176), imbalanceCap);
-            }
-        }
-        run.cursor = cursor;
-    }
-
-    /// @dev `trade`, from the highest bit: number 16, Wh 32, price 32. Kept is side 1, Wh 32, price 32, account 160.
-    function _matchTrade(Run memory run, uint256 account, uint256 side, uint256 trade) private {
-        uint256 index = trade >> 240;
-        if (index >= run.trades.length) revert TradeMismatch(run.orders, index);
-        uint256 known = run.trades[index];
-        uint256 terms = trade << 16 >> 192;
-        if (known == 0) {
-            run.trades[index] = side << 224 | terms << 160 | account;
-            return;
-        }
-        if (known == SETTLED_TRADE || known >> 224 == side || uint64(known >> 160) != terms) {
-            revert TradeMismatch(run.orders, index);
-        }
-        run.trades[index] = SETTLED_TRADE;
-        (address one, address other) = (address(uint160(account)), address(uint160(known)));
-        (address buyer, address seller) = side == OrderTypes.BUY ? (one, other) : (other, one);
-        emit TradeSettled(buyer, seller, run.intervalStart << 64 | terms);
+        return (cursor, filledWh);
     }
 
     /// @dev Adds `energyWh` at `price` to the meter, and to the event.
+    /// @param soldWh Sold so far, if the order sells, with this.
     function _execute(
-        Run memory run,
-        Member memory member,
-        uint256 word,
+        uint256 order,
+        uint256 i,
         uint256 energyWh,
         uint256 price,
-        uint256 imbalanceCap
+        uint256 exportWh,
+        uint256 soldWh
     ) private pure {
-        uint256 limit = uint32(word >> 168);
         unchecked {
-            if (word >> 255 == OrderTypes.BUY) {
+            uint256 limit = _get(ORDER_LIMIT);
+            if (order >> 255 == OrderTypes.BUY) {
                 // filled <= energy and price <= limit, so the purchase <= energy x limit.
-                if (price > limit) revert OrderLimitViolated(run.orders, limit, price);
-                member.boughtWh += energyWh;
-                member.purchase += energyWh * price;
+                if (price > limit) revert OrderLimitViolated(_index(), limit, price);
+                _set(PURCHASE, _get(PURCHASE) + energyWh * price);
             } else {
-                // sale = delivered x price >= delivered x limit; shortfall <= (energy - delivered) x cap.
-                if (price < limit) revert OrderLimitViolated(run.orders, limit, price);
-                uint256 left = member.exportWh - member.deliveredWh; // delivered never exceeds the export
-                uint256 delivered = energyWh < left ? energyWh : left;
-                member.soldWh += energyWh;
-                member.deliveredWh += delivered;
-                member.sale += delivered * price;
-                if (delivered < energyWh && run.imbalance > price) {
-                    uint256 premium = run.imbalance - price;
-                    member.shortfall +=
-                        (energyWh - delivered) * (premium < imbalanceCap ? premium : imbalanceCap);
+                if (price < limit) revert OrderLimitViolated(_index(), limit, price);
+                uint256 deliveredWh = energyWh;
+                if (soldWh > exportWh) {
+                    // sale = delivered x price >= delivered x limit; shortfall <= short x cap.
+                    uint256 shortWh = soldWh - exportWh;
+                    if (shortWh > energyWh) shortWh = energyWh;
+                    deliveredWh -= shortWh;
+                    uint256 imbalance = _get(IMBALANCE);
+                    uint256 premium = imbalance > price ? imbalance - price : 0;
+                    if (premium > _get(ORDER_IMBALANCE_CAP)) premium = _get(ORDER_IMBALANCE_CAP);
+                    _set(SHORTFALL, _get(SHORTFALL) + shortWh * premium);
                 }
+                _set(SALE, _get(SALE) + deliveredWh * price);
             }
-            uint256 fills = run.fills;
-            if (fills == run.fillsEnd) revert BatchMalformed();
-            uint256 entry = member.index << 240 | word >> 255 << 232 | uint256(uint8(word >> 240)) << 224
-                | energyWh << 192 | imbalanceCap << 160 | price << 128;
-            assembly ("memory-safe") {
-                mstore(fills, entry)
-            }
-            run.fills = fills + FILL;
+            // At a uniform price, the next entry overwrites the price.
+            _set(
+                _get(FILLS),
+                i << 240 | (order & SIDE_AND_K) >> 16 | energyWh << 192 | _get(ORDER_IMBALANCE_CAP) << 160
+                    | price << 128
+            );
         }
     }
 
-    /// @dev Reverts unless the owner's key signed the order. What follows it in the batch is r and vs.
-    function _requireOwnerSigned(Run memory run, Member memory member, bytes32 structHash) private view {
-        address signer = _recover(run, structHash);
-        if (uint160(signer) != member.account) revert OrderNotAuthorised(run.orders, signer);
+    /// @dev Loads the account's word.
+    /// @return agreed Whether the word says that the owner agreed to the batch's prices, and that nothing restricts it:
+    /// all of highest import price >= the batch's, end day > the batch's, lowest feed-in price <= the batch's,
+    /// restriction < start of the interval. Each of the four differences has a bit above its field that tells.
+    function _agreed(uint256 account) private view returns (bool agreed) {
+        assembly ("memory-safe") {
+            let word := sload(shl(96, account))
+            mstore(WORD, word)
+            mstore(ORDER_OWNER, account)
+            let floors := add(and(word, SUPPLY_FLOOR_MASK), mload(SUPPLY_FLOOR))
+            let ceilings := sub(mload(SUPPLY_CEILING), and(word, SUPPLY_CEILING_MASK))
+            agreed := eq(and(and(floors, shr(32, ceilings)), SUPPLY_AGREED), SUPPLY_AGREED)
+        }
+    }
+
+    /// @dev Reverts unless the owner agreed to the batch's prices, by its agreement's history if need be. The account's
+    /// orders will be looked up.
+    function _lookClosely(uint256 account) private view {
+        _set(RESTRICTED, account);
+        _requireSupply(
+            AccountWord.wrap(_get(WORD)), _owner(), _get(START), _get(RETAIL_IMPORT), _get(FEED_IN), _get(JUDGED_AT)
+        );
+    }
+
+    /// @dev Reverts if the account used the order's k before in the batch, or cancelled the order.
+    function _useNonce(uint256 order) private view {
+        uint256 k = order >> 240 & 0xff;
+        uint256 nonces = _get(NONCES);
+        if (nonces & 1 << k != 0) revert OrderReplayed(_index());
+        _set(NONCES, nonces | 1 << k);
+        if (_get(RESTRICTED) == _get(ORDER_OWNER)) {
+            _requireUncancelled(_index(), _owner(), _get(START) << 8 | k, _get(JUDGED_AT));
+        }
+    }
+
+    /// @dev Puts nonce and terms into the order's encoding. The terms are what was signed, wherever they are read from: an
+    /// index out of range changes the digest.
+    function _readTerms(uint256 order) private pure {
+        unchecked {
+            uint256 terms = _load(_get(TERMS) + (order >> 232 & 0xff) * TERM);
+            (uint256 feeCap, uint256 expiry) = (terms >> 224, uint40(terms >> 152));
+            if (feeCap < _get(FEE)) revert OrderFeeCapExceeded(_index(), feeCap, _get(FEE));
+            if (expiry < _get(JUDGED_AT)) revert OrderExpired(_index(), expiry);
+            _set(ORDER_FEE_CAP, feeCap);
+            _set(ORDER_IMBALANCE_CAP, uint32(terms >> 192));
+            _set(ORDER_EXPIRY, expiry);
+            _set(ORDER_NONCE, _get(START) << 8 | (order >> 240 & 0xff));
+            _set(KEPT, order & KEPT_MASK);
+        }
+    }
+
+    /// @dev Who signed the struct hash in the message with the r and vs at the cursor; zero when nobody did.
+    function _recover(uint256 cursor) private view returns (uint256 signer) {
+        assembly ("memory-safe") {
+            let vs := calldataload(add(cursor, 32))
+            mstore(DIGEST, keccak256(MESSAGE, MESSAGE_SIZE))
+            mstore(SIGNATURE_V, add(27, shr(255, vs)))
+            mstore(SIGNATURE_R, calldataload(cursor))
+            mstore(SIGNATURE_S, shr(1, shl(1, vs)))
+            mstore(0x00, 0)
+            pop(staticcall(gas(), 1, DIGEST, RECOVER_SIZE, 0x00, 32))
+            signer := mload(0x00)
+        }
     }
 
     /// @dev Reverts unless a mandate allows the order; adds it to those that its agent must have signed.
-    function _useMandate(
-        Run memory run,
-        Member memory member,
-        uint256 agentIndex,
-        uint256 word,
-        uint256 terms,
-        uint256 filledWh,
-        bytes32 structHash
-    ) private view {
-        uint256 index = run.orders;
-        if (2 * agentIndex >= run.agents.length) revert BatchMalformed();
-        address agent = address(uint160(run.agents[2 * agentIndex]));
-        MandateWord mandate = _standingMandate(address(uint160(member.account)), agent, run.judgedAt);
-        if (MandateWord.unwrap(mandate) == 0 || run.intervalStart > mandate.validUntil()) {
-            revert MandateMissing(index, agent);
-        }
-        uint256 limit = uint32(word >> 168);
-        // What the order can cost is bounded by its limit and caps, so the mandate bounds those.
-        if (
-            (word >> 255 == OrderTypes.BUY ? limit > mandate.maxBuyPrice() : limit < mandate.minSellPrice())
-                || terms >> 224 > mandate.feeCap() || uint32(terms >> 192) > mandate.imbalanceCap()
-        ) revert MandateExceeded(index, agent);
+    function _useMandate(uint256 which, uint256 filledWh) private view {
         unchecked {
-            uint256 day = run.intervalStart / 1 days;
-            uint256 usedWh = member.word.usedWh(day) + filledWh;
-            if (usedWh > mandate.maxWhPerDay()) {
-                revert MandateDailyCapExceeded(index, agent, usedWh, mandate.maxWhPerDay());
-            }
-            member.word = member.word.withUsedWh(day, usedWh);
-            uint256[] memory agents = run.agents;
+            uint256 agents = _get(AGENTS);
+            if (2 * which >= _get(agents)) revert BatchMalformed();
+            agents += 32 + 64 * which;
+            address agent = address(uint160(_get(agents)));
             assembly ("memory-safe") {
-                let chain := add(agents, add(64, mul(agentIndex, 64)))
-                mstore(0x00, mload(chain))
-                mstore(0x20, structHash)
-                mstore(chain, keccak256(0x00, 0x40))
+                mstore(0x00, mload(add(agents, 32)))
+                mstore(0x20, mload(MESSAGE_HASH))
+                mstore(add(agents, 32), keccak256(0x00, 0x40))
             }
+            MandateWord mandate = _standingMandate(_owner(), agent, _get(JUDGED_AT));
+            uint256 start = _get(START);
+            if (MandateWord.unwrap(mandate) == 0 || start > mandate.validUntil()) {
+                revert MandateMissing(_lastIndex(), agent);
+            }
+            uint256 limit = _get(ORDER_LIMIT);
+            // What the order can cost is bounded by its limit and caps, so the mandate bounds those.
+            if (
+                (_get(ORDER_SIDE) == OrderTypes.BUY ? limit > mandate.maxBuyPrice() : limit < mandate.minSellPrice())
+                    || _get(ORDER_FEE_CAP) > mandate.feeCap()
+                    || _get(ORDER_IMBALANCE_CAP) > mandate.imbalanceCap()
+            ) revert MandateExceeded(_lastIndex(), agent);
+            AccountWord word = AccountWord.wrap(_get(WORD));
+            uint256 day = start / 1 days;
+            uint256 usedWh = word.usedWh(day) + filledWh;
+            if (usedWh > mandate.maxWhPerDay()) {
+                revert MandateDailyCapExceeded(_lastIndex(), agent, usedWh, mandate.maxWhPerDay());
+            }
+            _set(WORD, AccountWord.unwrap(word.withUsedWh(day, usedWh)));
         }
     }
 
-    /// @dev After the members stand the agents' signatures, in the order of the agents.
-    function _requireAgentsSigned(Run memory run) private view {
-        for (uint256 i = 0; i < run.agents.length; i += 2) {
-            bytes32 ordersHash = bytes32(run.agents[i + 1]);
-            address signer = _recover(run, OrderTypes.hashAgentOrders(run.intervalStart, ordersHash));
-            if (uint160(signer) != run.agents[i]) {
-                revert AgentOrdersNotSigned(address(uint160(run.agents[i])), signer);
-            }
-        }
-    }
-
-    /// @dev Who signed `structHash` with the r and vs at the cursor; never the zero address.
-    function _recover(Run memory run, bytes32 structHash) private view returns (address signer) {
-        uint256 cursor = run.cursor;
-        uint256 digest = run.digest;
-        assembly ("memory-safe") {
-            mstore(add(digest, 34), structHash)
-            let input := mload(0x40)
-            let vs := calldataload(add(cursor, 32))
-            mstore(input, keccak256(digest, 66))
-            mstore(add(input, 32), add(27, shr(255, vs)))
-            mstore(add(input, 64), calldataload(cursor))
-            mstore(add(input, 96), and(vs, shr(1, not(0))))
-            mstore(0x00, 0)
-            pop(staticcall(gas(), 1, input, 128, 0x00, 32))
-            signer := mload(0x00)
-        }
+    /// @dev The first side of a trade is kept, as side 1, Wh 32, price 32, account 160; the second one must be the other
+    /// side, and say the same. `trade`, from the highest bit: number 16, Wh 32, price 32.
+    function _matchTrade(uint256 side, uint256 trade) private {
         unchecked {
-            run.cursor = cursor + 64;
+            uint256 place = _get(TRADES);
+            if (trade >> 240 >= _get(place)) revert TradeMismatch(_get(LISTED), trade >> 240);
+            place += 32 + (trade >> 240 << 5);
+            uint256 known = _get(place);
+            uint256 terms = trade << 16 >> 192;
+            if (known == 0) {
+                _set(place, side << 224 | terms << 160 | _get(ORDER_OWNER));
+                return;
+            }
+            if (known == SETTLED_TRADE || known >> 224 == side || uint64(known >> 160) != terms) {
+                revert TradeMismatch(_get(LISTED), trade >> 240);
+            }
+            _set(place, SETTLED_TRADE);
+            (address one, address other) = (_owner(), address(uint160(known)));
+            (address buyer, address seller) = side == OrderTypes.BUY ? (one, other) : (other, one);
+            emit TradeSettled(buyer, seller, _get(START) << 64 | terms);
         }
-        if (signer == address(0)) revert OrderNotAuthorised(run.orders, address(0));
     }
 
     /// @dev A meter without a reading is taken to have imported what its owner agreed to, and at least what it bought.
-    function _missingImport(Run memory run, Member memory member) private returns (uint256 importWh) {
-        address account = address(uint160(member.account));
-        importWh = _fallbackImportWh(account, intervalSeconds, run.judgedAt);
-        if (importWh < member.boughtWh) importWh = member.boughtWh;
-        emit ReadingMissing(uint64(run.intervalStart), account, uint16(member.meter), importWh);
+    function _missingImport(uint256 account, uint256 boughtWh) private returns (uint256 importWh) {
+        address owner = address(uint160(account));
+        importWh = _fallbackImportWh(owner, intervalSeconds, _get(JUDGED_AT));
+        if (importWh < boughtWh) importWh = boughtWh;
+        emit ReadingMissing(uint64(_get(START)), owner, uint16(_get(ORDER_METER)), importWh);
     }
 
-    function _emitLog(
-        Run memory run,
-        bytes memory log,
-        int256 retailerDelta,
-        uint256 members,
-        uint256 fills
-    ) private {
-        uint256 prices = run.clearing << 128 | run.retailImport << 96 | run.feedIn << 64
-            | run.imbalance << 32 | run.fee;
-        uint256 readingsSize = _padded(members * READING);
-        bytes32 topic = BatchSettled.selector;
-        uint256 intervalStart = run.intervalStart;
-        assembly ("memory-safe") {
-            let data := add(log, 32)
-            mstore(data, prices)
-            mstore(add(data, 32), retailerDelta)
-            mstore(add(data, 64), 128)
-            mstore(add(data, 96), add(160, readingsSize))
-            mstore(add(data, 128), mul(members, READING))
-            mstore(add(data, add(160, readingsSize)), mul(fills, FILL))
-            log2(data, mload(log), topic, intervalStart)
+    /// @dev After the members stand the agents' signatures, in the order of the agents.
+    function _requireAgentsSigned(uint256 cursor) private view returns (uint256) {
+        unchecked {
+            uint256 agent = _get(AGENTS) + 32;
+            for (uint256 end = agent + 32 * _get(agent - 32); agent != end; agent += 64) {
+                _set(MESSAGE_HASH, uint256(OrderTypes.hashAgentOrders(_get(START), bytes32(_get(agent + 32)))));
+                uint256 signer = _recover(cursor);
+                if (signer != _get(agent) || signer == 0) {
+                    revert AgentOrdersNotSigned(address(uint160(_get(agent))), address(uint160(signer)));
+                }
+                cursor += 64;
+            }
+        }
+        return cursor;
+    }
+
+    function _requireTradesComplete() private pure {
+        unchecked {
+            uint256 trade = _get(TRADES) + 32;
+            for (uint256 end = trade + 32 * _get(trade - 32); trade != end; trade += 32) {
+                if (_get(trade) != SETTLED_TRADE) revert TradeIncomplete();
+            }
         }
     }
 
-    /// @dev The readings inside the event's data, as a value of their own.
-    function _readingsOf(bytes memory log, uint256 members) private pure returns (bytes memory readings) {
+    function _requireReadings(bytes calldata proof) private view {
+        bytes memory readings;
+        uint256 length = _get(MEMBERS) * READING;
         assembly ("memory-safe") {
-            readings := add(log, 160)
-            mstore(readings, mul(members, READING))
+            readings := add(mload(EVENT), 128)
+            mstore(readings, length)
+        }
+        oracle.requireReadings(uint64(_get(START)), uint32(intervalSeconds), readings, proof);
+    }
+
+    /// @dev What accounts were credited: account ‖ 96-bit micro-units.
+    function _credits() private pure returns (uint256[] memory credits) {
+        unchecked {
+            uint256 members = _get(MEMBERS);
+            (uint256 owed, uint256 readings) = (_get(OWED), _get(EVENT) + 160);
+            credits = new uint256[](members);
+            uint256 creditors;
+            for (uint256 i = 0; i < members; ++i) {
+                if (int256(_get(owed)) < 0) {
+                    credits[creditors++] = _get(readings) >> 96 << 96 | (0 - _get(owed));
+                }
+                owed += 32;
+                readings += READING;
+            }
+            assembly ("memory-safe") {
+                mstore(credits, creditors)
+            }
         }
     }
 
-    function _creditsOf(Run memory run) private pure returns (uint256[] memory credits) {
-        credits = run.credits;
-        uint256 creditors = run.creditors;
-        assembly ("memory-safe") {
-            mstore(credits, creditors)
+    function _emitBatchSettled(int256 retailerDelta) private {
+        unchecked {
+            uint256 data = _get(EVENT);
+            uint256 readingsSize = _padded(_get(MEMBERS) * READING);
+            uint256 fills = _get(FILLS_BEGIN);
+            uint256 fillsLength = _get(FILLS_END) - fills;
+            _set(data, _get(PRICES));
+            _set(data + 32, uint256(retailerDelta));
+            _set(data + 64, 128);
+            _set(data + 96, 160 + readingsSize);
+            _set(fills - 32, fillsLength);
+            uint256 size = fills + _padded(fillsLength) - data;
+            (uint256 start, bytes32 topic) = (_get(START), BatchSettled.selector);
+            assembly ("memory-safe") {
+                log2(data, size, topic, start)
+            }
         }
     }
 
-    function _registersOf(bytes calldata registers, uint256 index) private pure returns (uint256 value) {
-        assembly ("memory-safe") {
-            value := shr(192, calldataload(add(registers.offset, mul(index, 8))))
+    function _totals() private pure returns (int256 paid, int256 unmatchedWh, uint256 fees) {
+        unchecked {
+            uint256 totals = _get(TOTALS);
+            fees = uint80(totals);
+            unmatchedWh = int80(uint80(totals >> 80));
+            paid = int256(totals) >> 160;
         }
+    }
+
+    /// @dev Position of the order at hand in the batch, before it is executed.
+    function _index() private pure returns (uint256) {
+        if (!_isUniform()) return _get(LISTED);
+        return (_get(FILLS) - _get(FILLS_BEGIN)) / UNIFORM_FILL;
+    }
+
+    /// @dev ... and after.
+    function _lastIndex() private pure returns (uint256) {
+        return _index() - 1;
+    }
+
+    function _isUniform() private pure returns (bool) {
+        return _get(_get(TRADES)) == 0;
+    }
+
+    function _owner() private pure returns (address) {
+        return address(uint160(_get(ORDER_OWNER)));
+    }
+
+    function _readNumber(uint256 head, uint256 i) private pure returns (uint256 number) {
+        number = uint16(head >> 72);
+        if (number >= FIRST_GENERATION_METER) revert NotAGridMeter(i, number);
     }
 
     /// @dev Micro-units of a product of Wh and micro-units per kWh, rounded up: what a member pays.
@@ -634,6 +795,14 @@ contract EnergyExchange is Intervals {
         }
     }
 
+    /// @dev A list of zeros.
+    function _newList(uint256 length) private pure returns (uint256 pointer) {
+        uint256[] memory list = new uint256[](length);
+        assembly ("memory-safe") {
+            pointer := list
+        }
+    }
+
     function _begin(bytes calldata data) private pure returns (uint256 cursor) {
         assembly ("memory-safe") {
             cursor := data.offset
@@ -643,6 +812,18 @@ contract EnergyExchange is Intervals {
     function _load(uint256 cursor) private pure returns (uint256 word) {
         assembly ("memory-safe") {
             word := calldataload(cursor)
+        }
+    }
+
+    function _get(uint256 place) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := mload(place)
+        }
+    }
+
+    function _set(uint256 place, uint256 word) private pure {
+        assembly ("memory-safe") {
+            mstore(place, word)
         }
     }
 }

@@ -44,8 +44,8 @@ abstract contract Intervals is Agreements, DisjointRoles {
     uint256 public immutable settlementTerm;
 
     mapping(uint256 intervalStart => Commitment) private _commitments;
-    /// @dev Of batches in parts: the last meter of the part settled last, as account ‖ number.
-    mapping(uint256 intervalStart => uint256) private _lastMeters;
+    /// @dev Of batches in parts: the last account of the part settled last.
+    mapping(uint256 intervalStart => address) private _lastAccounts;
 
     constructor(Terms memory terms)
         Ledger(terms.token, terms.retailer, terms.fund, terms.withdrawalDelay)
@@ -120,66 +120,66 @@ abstract contract Intervals is Agreements, DisjointRoles {
 
     /// @dev Uses up a part of the committed batch; reverts unless it is the next one, and its time is now.
     /// @return judgedAt The instant by which signatures are judged: that of the commitment, or of the start of delivery.
-    function _open(uint256 intervalStart, bytes32 partHash, bytes32 next) internal returns (uint256 judgedAt) {
-        Commitment memory commitment = _commitments[intervalStart];
-        uint256 committedAt = commitment.committedAt;
+    /// @return lastAccount The last one of the part before, 0 when there was none. Parts of a batch have disjoint,
+    /// increasing accounts: nobody is billed, and no nonce used, in two of them.
+    function _open(uint256 intervalStart, bytes32 partHash, bytes32 next)
+        internal
+        returns (uint256 judgedAt, uint256 lastAccount)
+    {
+        Commitment storage commitment = _commitments[intervalStart];
+        (bytes26 root, uint8 parts, uint40 committedAt) =
+            (commitment.root, commitment.settledParts, commitment.committedAt);
         if (committedAt == 0) revert NotCommitted(intervalStart);
-        if (commitment.root == 0) revert AlreadySettled(intervalStart);
-        bytes26 root = bytes26(keccak256(abi.encodePacked(partHash, next)));
-        if (root != commitment.root) revert RootMismatch(intervalStart, commitment.root, root);
+        if (root == 0) revert AlreadySettled(intervalStart);
+        bytes26 given = bytes26(keccak256(abi.encodePacked(partHash, next)));
+        if (given != root) revert RootMismatch(intervalStart, root, given);
         uint256 endsAt = intervalStart + intervalSeconds;
         if (block.timestamp < endsAt) revert DeliveryNotEnded(intervalStart, endsAt);
         uint256 closesAt = intervalStart + settlementTerm;
         if (block.timestamp > closesAt) revert IntervalClosed(uint64(intervalStart), closesAt);
-        _commitments[intervalStart] =
-            Commitment(bytes26(next), commitment.settledParts + 1, uint40(committedAt));
-        return Math.min(committedAt, intervalStart);
+        _commitments[intervalStart] = Commitment(bytes26(next), parts + 1, committedAt);
+        if (parts != 0) lastAccount = uint256(uint160(_lastAccounts[intervalStart]));
+        judgedAt = Math.min(committedAt, intervalStart);
     }
 
-    /// @dev Parts of a batch have disjoint, increasing accounts: nobody is billed, and no nonce used, in two of them.
-    /// @param firstMeter account ‖ number of the part's first meter.
-    function _requirePartsIncrease(uint256 intervalStart, bytes32 next, uint256 firstMeter, uint256 lastMeter)
-        internal
-    {
-        if (_commitments[intervalStart].settledParts > 1 && firstMeter >> 16 <= _lastMeters[intervalStart] >> 16) {
-            revert MetersNotIncreasing(0);
-        }
-        if (next != 0) _lastMeters[intervalStart] = lastMeter;
+    /// @dev For the part that follows.
+    function _keepLastAccount(uint256 intervalStart, address lastAccount) internal {
+        _lastAccounts[intervalStart] = lastAccount;
     }
 
     /// @dev Moves the retailer's and the fund's part of a batch.
-    /// @param paidIn Micro-units taken from members.
-    /// @param paidOut Micro-units credited to members.
+    /// @param paid Micro-units taken from members, less those credited to members.
     /// @return retailerDelta What the retailer receives; negative when it pays.
     /// @return missing What was credited and nobody has paid.
     function _settleRetailer(
         uint256 intervalStart,
         uint256 judgedAt,
-        uint256 paidIn,
-        uint256 paidOut,
+        int256 paid,
         uint256 fees
     ) internal returns (int256 retailerDelta, uint256 missing) {
         if (fees != 0) _credit(fund, fees);
-        uint256 owed = paidOut + fees;
-        if (paidIn >= owed) {
-            if (paidIn > owed) _credit(retailer, paidIn - owed);
-            return (int256(paidIn - owed), 0);
+        retailerDelta = paid - int256(fees);
+        if (retailerDelta >= 0) {
+            if (retailerDelta != 0) _credit(retailer, uint256(retailerDelta));
+            return (retailerDelta, 0);
         }
-        owed -= paidIn;
-        uint256 paid = _debitUpTo(retailer, owed, judgedAt);
-        retailerDelta = -int256(paid);
-        if (paid == owed) return (retailerDelta, 0);
-        uint256 fundPaid = _debitUpTo(fund, owed - paid, judgedAt);
+        uint256 owed = uint256(-retailerDelta);
+        missing = owed - _debitUpTo(retailer, owed, judgedAt);
+        if (missing == 0) return (retailerDelta, 0);
+        retailerDelta += int256(missing);
+        uint256 fundPaid = _debitUpTo(fund, missing, judgedAt);
         if (fundPaid != 0) emit FundPaid(uint64(intervalStart), fundPaid);
-        missing = owed - paid - fundPaid;
+        missing -= fundPaid;
     }
 
     /// @dev Takes `missing` back from those who were credited, in proportion, rounded against them; what rounding takes
     /// too much goes to the fund. Each still has what it was credited.
     /// @param credits account ‖ 96-bit amount, each account once.
-    function _reduceCredits(uint256 intervalStart, uint256[] memory credits, uint256 paidOut, uint256 missing)
-        internal
-    {
+    function _reduceCredits(uint256 intervalStart, uint256[] memory credits, uint256 missing) internal {
+        uint256 paidOut;
+        for (uint256 i = 0; i < credits.length; ++i) {
+            paidOut += uint96(credits[i]);
+        }
         uint256 taken;
         for (uint256 i = 0; i < credits.length; ++i) {
             address account = address(uint160(credits[i] >> 96));

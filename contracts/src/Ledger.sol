@@ -36,7 +36,6 @@ abstract contract Ledger is IEnergyExchange, Pausable {
     // These two share the slot of `Pausable`, which every settlement reads.
     uint64 private _retailerBalance;
     uint64 private _fundBalance;
-    mapping(address account => AccountWord) internal _accounts;
 
     /// @notice What the account asked to withdraw, and from when it can.
     mapping(address account => Withdrawal) public withdrawalOf;
@@ -98,7 +97,7 @@ abstract contract Ledger is IEnergyExchange, Pausable {
     function balanceOf(address account) public view returns (uint256) {
         if (account == retailer) return _retailerBalance;
         if (account == fund) return _fundBalance;
-        return _accounts[account].balance();
+        return _wordOf(account).balance();
     }
 
     /// @dev Adds `amount` to the balance of `account`; the caller has taken it from elsewhere.
@@ -130,11 +129,25 @@ abstract contract Ledger is IEnergyExchange, Pausable {
         if (taken != 0) emit WithdrawalReduced(account, taken);
     }
 
+    /// @dev An account's word has the slot `account << 96`: nothing is hashed to find it. No other slot is like it: those
+    /// of variables are small numbers, those in mappings are hashes.
+    function _wordOf(address account) internal view returns (AccountWord word) {
+        assembly ("memory-safe") {
+            word := sload(shl(96, account))
+        }
+    }
+
+    function _setWord(address account, AccountWord word) internal {
+        assembly ("memory-safe") {
+            sstore(shl(96, account), word)
+        }
+    }
+
     function _setBalance(address account, uint256 balance) internal {
         if (balance > type(uint64).max) revert BalanceTooLarge(account, balance);
         if (account == retailer) _retailerBalance = uint64(balance);
         else if (account == fund) _fundBalance = uint64(balance);
-        else _accounts[account] = _accounts[account].withBalance(balance);
+        else _setWord(account, _wordOf(account).withBalance(balance));
     }
 
     function _deposit(address account, uint256 amount) private whenNotPaused {

@@ -64,8 +64,8 @@ interface IEnergyExchange {
     /// @param retailerDelta What the retailer received; negative: paid.
     /// @param readings Entries of 30 bytes, by account and number: account 20, number 2 (0x8000: no reading),
     /// import Wh 4, export Wh 4.
-    /// @param fills Entries of 16 bytes, in batch order: position in `readings` 2, side 1, k of the nonce 1, executed Wh 4,
-    /// imbalance cap 4, price 4.
+    /// @param fills Entries of 12 bytes, in batch order: position in `readings` 2, side 1, k of the nonce 1, executed Wh 4,
+    /// imbalance cap 4; in a batch with bilateral trades of 16 bytes, the last 4 being the price.
     event BatchSettled(
         uint64 indexed intervalStart, uint256 prices, int256 retailerDelta, bytes readings, bytes fills
     );
@@ -115,7 +115,7 @@ interface IEnergyExchange {
     error SupplyMissing(address account, uint256 intervalStart);
     error TradeMismatch(uint256 orderIndex, uint256 trade);
     error TradeIncomplete();
-    error BuysDifferFromSells(uint256 boughtWh, uint256 soldWh);
+    error BuysDifferFromSells(int256 boughtLessSoldWh);
     error OrderOverfilled(uint256 orderIndex, uint256 filledWh, uint256 energyWh);
     error OrderExpired(uint256 orderIndex, uint256 expiry);
     error OrderCancelled(uint256 orderIndex);

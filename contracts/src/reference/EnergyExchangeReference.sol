@@ -71,9 +71,9 @@ contract EnergyExchangeReference is Intervals {
         uint256 orders;
         uint256 boughtWh;
         uint256 soldWh;
-        uint256 paidIn;
-        uint256 paidOut;
+        int256 paid; // in less out
         uint256 fees;
+        uint256 lastAccount; // of the part before
         uint256 creditors;
         uint256[] credits;
         bytes32[] ordersHashes; // of each agent
@@ -106,14 +106,16 @@ contract EnergyExchangeReference is Intervals {
     ) external onlyRole(OPERATOR_ROLE) whenNotPaused {
         if (registers.length != batch.members.length) revert BatchMalformed();
         Totals memory totals;
-        totals.judgedAt = _open(batch.intervalStart, keccak256(abi.encode(batch)), next);
+        (totals.judgedAt, totals.lastAccount) = _open(batch.intervalStart, keccak256(abi.encode(batch)), next);
         totals.ordersHashes = new bytes32[](batch.agents.length);
         totals.matches = new Match[](batch.trades);
         totals.credits = new uint256[](batch.members.length);
         _settleMembers(batch, registers, totals);
-        _requirePartsIncrease(batch.intervalStart, next, _meterOf(batch, 0), _lastMeterOf(batch));
+        if (next != 0) _keepLastAccount(batch.intervalStart, batch.members[batch.members.length - 1].account);
         _requireAgentsSigned(batch, totals);
-        if (totals.boughtWh != totals.soldWh) revert BuysDifferFromSells(totals.boughtWh, totals.soldWh);
+        if (totals.boughtWh != totals.soldWh) {
+            revert BuysDifferFromSells(int256(totals.boughtWh) - int256(totals.soldWh));
+        }
         if (totals.orders != 0 && totals.judgedAt == batch.intervalStart) {
             revert LateBatchHasOrders(batch.intervalStart);
         }
@@ -139,10 +141,14 @@ contract EnergyExchangeReference is Intervals {
             if (!MeterIds.isGrid(MeterIds.idOf(member.account, member.number))) {
                 revert NotAGridMeter(i, member.number);
             }
-            if (i > 0 && _meterOf(batch, i) <= _meterOf(batch, i - 1)) revert MetersNotIncreasing(i);
+            if (
+                i == 0
+                    ? uint160(member.account) <= totals.lastAccount
+                    : _meterOf(batch, i) <= _meterOf(batch, i - 1)
+            ) revert MetersNotIncreasing(i);
             if (i == 0 || member.account != batch.members[i - 1].account) {
                 _requireSupply(
-                    _accounts[member.account],
+                    _wordOf(member.account),
                     member.account,
                     batch.intervalStart,
                     batch.prices.retailImport,
@@ -212,7 +218,7 @@ contract EnergyExchangeReference is Intervals {
             revert OrderFeeCapExceeded(totals.orders, order.feeCap, batch.prices.fee);
         }
         if (order.expiry < totals.judgedAt) revert OrderExpired(totals.orders, order.expiry);
-        if (order.intervalStart <= _accounts[order.owner].restrictedUntil()) {
+        if (order.intervalStart <= _wordOf(order.owner).restrictedUntil()) {
             _requireUncancelled(totals.orders, order.owner, order.nonce, totals.judgedAt);
         }
         uint256 filledWh = _execute(batch, memberIndex, given, order, position, totals);
@@ -257,13 +263,9 @@ contract EnergyExchangeReference is Intervals {
             totals.fills = bytes.concat(
                 totals.fills,
                 abi.encodePacked(
-                    uint16(memberIndex),
-                    order.side,
-                    given.k,
-                    execution.energyWh,
-                    given.imbalanceCap,
-                    uint32(price)
-                )
+                    uint16(memberIndex), order.side, given.k, execution.energyWh, given.imbalanceCap
+                ),
+                batch.trades == 0 ? bytes("") : abi.encodePacked(uint32(price))
             );
         }
     }
@@ -302,13 +304,13 @@ contract EnergyExchangeReference is Intervals {
             : order.limitPrice >= mandate.minSellPrice();
         inside = inside && order.feeCap <= mandate.feeCap() && order.imbalanceCap <= mandate.imbalanceCap();
         if (!inside) revert MandateExceeded(totals.orders, agent);
-        AccountWord word = _accounts[order.owner];
+        AccountWord word = _wordOf(order.owner);
         uint256 day = order.intervalStart / 1 days;
         uint256 usedWh = word.usedWh(day) + filledWh;
         if (usedWh > mandate.maxWhPerDay()) {
             revert MandateDailyCapExceeded(totals.orders, agent, usedWh, mandate.maxWhPerDay());
         }
-        _accounts[order.owner] = word.withUsedWh(day, usedWh);
+        _setWord(order.owner, word.withUsedWh(day, usedWh));
     }
 
     /// @dev Moves what an account owes or is owed. Who cannot pay must not stop the others.
@@ -323,11 +325,11 @@ contract EnergyExchangeReference is Intervals {
             uint256 owed = pays - isPaid;
             uint256 taken = _debitUpTo(account, owed, totals.judgedAt);
             if (taken < owed) emit Unpaid(intervalStart, account, owed - taken);
-            totals.paidIn += taken;
+            totals.paid += int256(taken);
         } else {
             uint256 due = isPaid - pays;
             _credit(account, due);
-            totals.paidOut += due;
+            totals.paid -= int256(due);
             totals.credits[totals.creditors++] = uint256(uint160(account)) << 96 | due;
         }
     }
@@ -343,13 +345,13 @@ contract EnergyExchangeReference is Intervals {
     /// @dev The retailer's and the fund's part, and the event.
     function _finish(Batch calldata batch, Totals memory totals) private {
         (int256 retailerDelta, uint256 missing) =
-            _settleRetailer(batch.intervalStart, totals.judgedAt, totals.paidIn, totals.paidOut, totals.fees);
+            _settleRetailer(batch.intervalStart, totals.judgedAt, totals.paid, totals.fees);
         if (missing != 0) {
             uint256[] memory credits = new uint256[](totals.creditors);
             for (uint256 i = 0; i < credits.length; ++i) {
                 credits[i] = totals.credits[i];
             }
-            _reduceCredits(batch.intervalStart, credits, totals.paidOut, missing);
+            _reduceCredits(batch.intervalStart, credits, missing);
         }
         Prices calldata prices = batch.prices;
         uint256 packed = uint256(prices.clearing) << 128 | uint256(prices.retailImport) << 96
@@ -380,12 +382,7 @@ contract EnergyExchangeReference is Intervals {
     }
 
     function _meterOf(Batch calldata batch, uint256 index) private pure returns (uint256) {
-        if (index >= batch.members.length) return 0;
         return uint256(uint160(batch.members[index].account)) << 16 | batch.members[index].number;
-    }
-
-    function _lastMeterOf(Batch calldata batch) private pure returns (uint256) {
-        return batch.members.length == 0 ? 0 : _meterOf(batch, batch.members.length - 1);
     }
 
     /// @dev Who signed; reverts when nobody did.

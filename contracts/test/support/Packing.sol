@@ -56,6 +56,7 @@ library Packing {
         for (uint256 i = 0; i < batch.members.length; ++i) {
             BatchMember memory member = batch.members[i];
             uint8 head = uint8(member.orders.length);
+            if (i + 1 < batch.members.length && batch.members[i + 1].account == member.account) head |= 0x40;
             members = bytes.concat(
                 members,
                 member.number == 0

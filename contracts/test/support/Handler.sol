@@ -2,8 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {Community, Fill} from "./Community.sol";
-import {IEnergyExchange, MandateTerms, SupplyTerms} from "../../src/interfaces/IEnergyExchange.sol";
-import {Mandate, OrderTypes, SupplyAgreement} from "../../src/libraries/OrderTypes.sol";
+import {MandateTerms, SupplyTerms} from "../../src/interfaces/IEnergyExchange.sol";
+import {Mandate, Order, OrderTypes, SupplyAgreement} from "../../src/libraries/OrderTypes.sol";
 import {
     Batch,
     BatchAgent,
@@ -16,34 +16,39 @@ import {
 /// signed nothing. It asserts at each act what that act must and must not do; `Adversary` adds an operator that cheats.
 contract Handler is Community {
     uint256 internal constant MEMBERS = 4;
+    /// @dev Wh a day that members let their second agent trade; the third may trade without end, and is never revoked.
+    uint32 internal constant TIGHT = 1_000;
 
     /// @dev What a batch is made of, always the same. Bit i of `pairs`: the pair trades; of `byAgent`: the member's agent
-    /// signs.
+    /// signs. A late one has no orders.
     struct Plan {
         uint40 start;
         uint32 energyWh;
         uint8 parts;
         uint8 pairs;
         uint8 byAgent;
+        bool late;
         uint256 seed;
     }
 
+    /// @dev `roots[i]` is what is committed of the parts from i on. A spoilt interval cannot be settled to its end.
     struct Interval {
         Plan plan;
+        bytes32[3] roots;
         uint256 settled;
+        bool spoilt;
         bool released;
     }
 
     address public immutable bystander = vm.addr(0xB57A);
     uint256 public deposited;
     uint256 public withdrawn;
-    uint256 public settlements;
     uint40[] public starts;
     mapping(uint256 start => Interval) internal intervals;
-    mapping(address owner => mapping(uint256 nonce => uint256)) public settledTimes;
+    mapping(address owner => mapping(uint256 nonce => uint256)) private settledTimes;
     /// @notice Set when a nonce was settled twice.
     bool public nonceReused;
-    uint256[MEMBERS] internal order; // of the members, by account
+    uint256[MEMBERS] internal byAccount; // members in the order of batches
 
     constructor() {
         setUp();
@@ -51,16 +56,19 @@ contract Handler is Community {
         _addMember(2);
         _addMember(3);
         for (uint256 i = 0; i < MEMBERS; ++i) {
-            Mandate memory mandate = _mandate(i);
-            mandate.maxWhPerDay = type(uint32).max;
-            _registerMandate(i, mandate);
+            for (uint256 j = 0; j < 3; ++j) {
+                Mandate memory mandate = _mandate(i);
+                mandate.agent = vm.addr(AGENT_KEY + j);
+                mandate.maxWhPerDay = j == 1 ? TIGHT : type(uint32).max;
+                _registerMandate(i, mandate);
+            }
         }
         vm.warp(GATE);
         _fund(bystander, OPENING);
         deposited = (MEMBERS + 2) * OPENING;
         BatchMember[] memory members = _withoutOrders(MEMBERS).members;
         for (uint256 i = 0; i < MEMBERS; ++i) {
-            order[i] = _keyOf(members[i].account) - _ownerKey(0);
+            byAccount[i] = _keyOf(members[i].account) - _ownerKey(0);
         }
     }
 
@@ -86,11 +94,7 @@ contract Handler is Community {
         address account = _account(who);
         (uint64 amount, uint64 availableAt) = exchange.withdrawalOf(account);
         if (amount == 0 || block.timestamp < availableAt) return;
-        uint256 before = token.balanceOf(account);
-        vm.prank(account);
-        exchange.withdraw();
-        vm.assertEq(token.balanceOf(account) - before, amount);
-        withdrawn += amount;
+        _withdraw(account);
     }
 
     /// @dev Pauses one time in eight.
@@ -123,7 +127,7 @@ contract Handler is Community {
     function revokeOrRenewMandate(uint256 member) external {
         uint256 i = member % MEMBERS;
         MandateTerms memory terms = exchange.mandateOf(_owner(i), agent);
-        if (terms.endsAt > block.timestamp + 2 minutes) {
+        if (terms.endsAt > block.timestamp + exchange.NOTICE()) {
             vm.prank(_owner(i));
             return exchange.revokeMandate(agent);
         }
@@ -135,16 +139,12 @@ contract Handler is Community {
 
     function endOrRenewSupply(uint256 member, uint8 dice) external {
         uint256 i = member % MEMBERS;
-        SupplyTerms memory terms = exchange.supplyOf(_owner(i));
-        if (terms.endsAt > block.timestamp + 2 minutes) {
-            if (dice % 4 != 0) return;
+        if (exchange.supplyOf(_owner(i)).endsAt <= block.timestamp + exchange.NOTICE()) {
+            _renewSupply(i);
+        } else if (dice % 4 == 0) {
             vm.prank(_owner(i));
-            return exchange.endSupply();
+            exchange.endSupply();
         }
-        SupplyAgreement memory agreement = _supply(i);
-        agreement.nonce = uint64(terms.nextNonce);
-        bytes memory signature = _sign(_ownerKey(i), exchange.hashSupplyAgreement(agreement));
-        try exchange.registerSupply(agreement, signature) {} catch {}
     }
 
     // Intervals
@@ -154,13 +154,19 @@ contract Handler is Community {
         uint40 start = _nextStart(ahead % 3);
         (,, uint40 committedAt) = exchange.commitments(start);
         if (exchange.paused() || committedAt != 0) return;
-        Plan memory plan = _honest(start, seed, energyWh % 100_000 + 1);
+        Plan memory plan = _honest(start, seed, energyWh % 100_000 + 1, block.timestamp);
         plan.parts = uint8(seed % 2 + 1);
-        bytes32 root = _rootFrom(plan, 0);
-        vm.prank(operator);
-        exchange.commitBatch(start, root);
-        intervals[start].plan = plan;
-        starts.push(start);
+        _commitPlan(plan);
+    }
+
+    /// @dev An interval that was not committed in time: only what the retailer sold and bought.
+    function commitLate(uint256 seed, uint8 ago) external {
+        uint40 start = _nextStart(0) - STEP * (1 + ago % 40);
+        (,, uint40 committedAt) = exchange.commitments(start);
+        if (exchange.paused() || committedAt != 0) return;
+        Plan memory plan = _honest(start, seed, 1, block.timestamp);
+        (plan.parts, plan.late) = (uint8(seed % 2 + 1), true);
+        _commitPlan(plan);
     }
 
     /// @dev Once delivered and inside the term, a committed batch settles, whatever its members did in the meantime.
@@ -168,7 +174,7 @@ contract Handler is Community {
         if (starts.length == 0 || exchange.paused()) return;
         uint40 start = starts[dice < 128 ? starts.length - 1 : which % starts.length];
         Interval storage interval = intervals[start];
-        if (interval.settled == interval.plan.parts || block.timestamp > start + SETTLEMENT_TERM) return;
+        if (interval.spoilt || _isOver(interval)) return;
         bool gaps = dice % 8 == 0 && block.timestamp <= start + STEP + READING_DEADLINE;
         uint256 instant = start + STEP + (gaps ? READING_DEADLINE + 1 : 0);
         if (block.timestamp < instant) vm.warp(instant);
@@ -195,7 +201,7 @@ contract Handler is Community {
         }
     }
 
-    // What `InvariantsTest` asks
+    // What the invariants ask
 
     function owed() external view returns (uint256) {
         return _owed(MEMBERS) + _heldBy(bystander);
@@ -215,9 +221,28 @@ contract Handler is Community {
             Interval storage interval = intervals[starts[i]];
             (bytes26 root, uint8 parts,) = exchange.commitments(starts[i]);
             vm.assertEq(parts, interval.settled);
-            bytes32 next = _rootFrom(interval.plan, interval.settled);
-            vm.assertEq(bytes32(root), interval.released ? bytes32(0) : bytes32(bytes26(next)));
+            bytes26 left = interval.released ? bytes26(0) : bytes26(interval.roots[interval.settled]);
+            vm.assertEq(bytes32(root), bytes32(left));
         }
+    }
+
+    /// @dev Paused for good, and the operator gone: everyone takes all it has, and nothing is left.
+    function everyoneLeaves() external {
+        if (!exchange.paused()) {
+            vm.prank(pauser);
+            exchange.pause();
+        }
+        for (uint256 i = 0; i < MEMBERS + 3; ++i) {
+            address account = _leaver(i);
+            uint256 held = _heldBy(account);
+            vm.prank(account);
+            exchange.requestWithdrawal(held);
+        }
+        vm.warp(block.timestamp + WITHDRAWAL_DELAY);
+        for (uint256 i = 0; i < MEMBERS + 3; ++i) {
+            if (_heldBy(_leaver(i)) != 0) _withdraw(_leaver(i));
+        }
+        vm.assertEq(token.balanceOf(address(exchange)), 0);
     }
 
     // Inside
@@ -227,24 +252,64 @@ contract Handler is Community {
         return _owner(who % MEMBERS);
     }
 
-    /// @dev Keeps every rule at this instant: members who agreed to nothing stay out.
-    function _honest(uint40 start, uint256 seed, uint32 energyWh) internal view returns (Plan memory plan) {
-        plan = Plan({start: start, energyWh: energyWh, parts: 1, pairs: 0, byAgent: 0, seed: seed});
+    function _leaver(uint256 i) private view returns (address) {
+        if (i < MEMBERS) return _owner(i);
+        return i == MEMBERS ? retailer : i == MEMBERS + 1 ? fund : bystander;
+    }
+
+    function _withdraw(address account) private {
+        (uint64 amount,) = exchange.withdrawalOf(account);
+        uint256 before = token.balanceOf(account);
+        vm.prank(account);
+        exchange.withdraw();
+        vm.assertEq(token.balanceOf(account) - before, amount);
+        withdrawn += amount;
+    }
+
+    function _renewSupply(uint256 member) internal {
+        SupplyAgreement memory agreement = _supply(member);
+        agreement.nonce = uint64(exchange.supplyOf(_owner(member)).nextNonce);
+        bytes memory signature = _sign(_ownerKey(member), exchange.hashSupplyAgreement(agreement));
+        try exchange.registerSupply(agreement, signature) {} catch {}
+    }
+
+    function _isOver(Interval storage interval) internal view returns (bool) {
+        return interval.released || interval.settled == interval.plan.parts
+            || block.timestamp > interval.plan.start + SETTLEMENT_TERM;
+    }
+
+    /// @dev Keeps every rule if committed until `instant`: members who agreed to nothing, or cancelled, stay out.
+    function _honest(uint40 start, uint256 seed, uint32 energyWh, uint256 instant)
+        internal
+        view
+        returns (Plan memory plan)
+    {
+        (plan.start, plan.energyWh, plan.parts, plan.seed) = (start, energyWh, 1, seed);
         for (uint256 i = 0; i < MEMBERS; ++i) {
-            if (_hasMandate(order[i])) plan.byAgent |= uint8(1 << i);
+            if (_hasMandate(byAccount[i])) plan.byAgent |= uint8(1 << i);
         }
         for (uint256 i = 0; i < 2; ++i) {
-            bool both =
-                _maySign(order[2 * i], start, _kOf(seed)) && _maySign(order[2 * i + 1], start, _kOf(seed));
+            bool both = _maySign(byAccount[2 * i], start, _kOf(seed), instant)
+                && _maySign(byAccount[2 * i + 1], start, _kOf(seed), instant);
             if (both) plan.pairs |= uint8(1 << i);
         }
     }
 
-    /// @dev What is committed of the parts from `part` on; zero when there are none.
-    function _rootFrom(Plan memory plan, uint256 part) internal view returns (bytes32 root) {
-        for (uint256 i = plan.parts; i > part; --i) {
-            root = keccak256(abi.encodePacked(_hash(_build(plan, i - 1)), root));
+    function _commitPlan(Plan memory plan) internal {
+        Interval storage interval = intervals[plan.start];
+        interval.plan = plan;
+        for (uint256 i = plan.parts; i > 0; --i) {
+            Batch memory batch = _build(plan, i - 1);
+            _record(batch);
+            interval.roots[i - 1] = keccak256(abi.encodePacked(_hash(batch), interval.roots[i]));
         }
+        _commitRoot(plan.start, interval.roots[0]);
+        starts.push(plan.start);
+    }
+
+    function _commitRoot(uint40 start, bytes32 root) internal {
+        vm.prank(operator);
+        exchange.commitBatch(start, root);
     }
 
     /// @dev Pairs of members by account, each a part of its own or both in one.
@@ -253,7 +318,7 @@ contract Handler is Community {
         batch.prices.clearing = uint32(150_000 + plan.seed % 100_001);
         batch.prices.fee = uint32(plan.seed % 3_001);
         // Bilateral only if all pairs trade.
-        if (plan.seed % 3 == 0 && plan.pairs == 3) batch.trades = 2 / plan.parts;
+        if (plan.seed % 3 == 0 && plan.pairs == 3 && !plan.late) batch.trades = 2 / plan.parts;
         if (plan.seed % 5 == 0) batch.agents = new BatchAgent[](1);
         for (uint256 i = 2 * part; i < MEMBERS; ++i) {
             if (plan.parts == 2 && i >= 2 * part + 2) break;
@@ -269,24 +334,37 @@ contract Handler is Community {
         given.executions[0].price = batch.prices.clearing;
         if (plan.seed % 7 == 0) given.executions[0].energyWh /= 2;
         given.executions[0].trade = uint16(plan.parts == 1 ? i / 2 : 0);
+        if (plan.seed % 11 == 0) given.authority = 1;
         if (batch.agents.length != 0 && plan.byAgent >> i & 1 != 0) given.authority = 2;
         BatchMember[] memory members = new BatchMember[](batch.members.length + 1);
         for (uint256 j = 0; j < batch.members.length; ++j) {
             members[j] = batch.members[j];
         }
-        members[batch.members.length] = _memberOf(order[i], given);
+        members[batch.members.length] = plan.late ? _idle(byAccount[i]) : _memberOf(byAccount[i], given);
         batch.members = members;
+    }
+
+    /// @dev Records what has to be.
+    function _record(Batch memory batch) private {
+        for (uint256 i = 0; i < batch.members.length; ++i) {
+            BatchMember memory member = batch.members[i];
+            if (member.orders.length == 0 || member.orders[0].authority != 1) continue;
+            Order memory order = _signedOrder(batch, member, member.orders[0]);
+            exchange.recordOrder(order, _sign(_keyOf(member.account), exchange.hashOrder(order)));
+        }
     }
 
     function _kOf(uint256 seed) private pure returns (uint8) {
         return uint8(seed >> 8) % 4;
     }
 
-    function _maySign(uint256 member, uint40 start, uint8 k) private view returns (bool) {
+    /// @dev Has a supply agreement for good, and has not cancelled; a late batch is judged by the start of delivery.
+    function _maySign(uint256 member, uint40 start, uint8 k, uint256 instant) private view returns (bool) {
         SupplyTerms memory supply = exchange.supplyOf(_owner(member));
-        if (supply.since > block.timestamp || supply.endsAt <= block.timestamp) return false;
+        if (supply.since > block.timestamp || supply.since > start) return false;
+        if (supply.endsAt != type(uint32).max) return false;
         uint256 since = exchange.cancelledSince(_owner(member), uint256(start) * 256 + k);
-        return since == 0 || since > block.timestamp;
+        return since == 0 || since > instant;
     }
 
     function _hasMandate(uint256 member) private view returns (bool) {
@@ -295,18 +373,16 @@ contract Handler is Community {
     }
 
     /// @dev Settles the next part and looks at each member's money and at the event.
-    function _settleAndCheck(Batch memory batch, Registers[] memory registers) private {
+    function _settleAndCheck(Batch memory batch, Registers[] memory registers) internal {
         Interval storage interval = intervals[batch.intervalStart];
-        bytes32 next = _rootFrom(interval.plan, interval.settled + 1);
         uint256[MEMBERS] memory before;
         for (uint256 i = 0; i < MEMBERS; ++i) {
             before[i] = _heldBy(_owner(i));
         }
         bytes memory proof = _signedProof(batch, registers);
         vm.recordLogs();
-        _settlePart(batch, next, registers, proof);
+        _settlePart(batch, interval.roots[interval.settled + 1], registers, proof);
         interval.settled += 1;
-        settlements += 1;
         (,,, bytes memory fills) = _settled(vm.getRecordedLogs());
         _checkFills(batch, _decode(fills, batch.trades != 0, batch.prices.clearing));
         for (uint256 i = 0; i < MEMBERS; ++i) {
@@ -315,6 +391,7 @@ contract Handler is Community {
         }
     }
 
+    /// @dev Buys are sells, and no nonce is there that was settled before.
     function _checkFills(Batch memory batch, Fill[] memory fills) private {
         uint256[2] memory sums;
         for (uint256 i = 0; i < fills.length; ++i) {
@@ -328,7 +405,7 @@ contract Handler is Community {
     }
 
     /// @dev Bids at their limits, fees at the caps, shortfalls at the caps, and the import (or the fallback) at the highest
-    /// price of the supply agreement. Six roundings at most.
+    /// price of the supply agreement. Six roundings at most. Nothing for who is not in the batch.
     function _signedFor(Batch memory batch, Registers[] memory registers, uint256 member)
         private
         pure

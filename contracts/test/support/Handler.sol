@@ -155,7 +155,7 @@ contract Handler is Community {
         (,, uint40 committedAt) = exchange.commitments(start);
         if (exchange.paused() || committedAt != 0) return;
         Plan memory plan = _honest(start, seed, energyWh % 100_000 + 1, block.timestamp);
-        plan.parts = uint8(seed % 2 + 1);
+        if (plan.pairs == 3) plan.parts = uint8(seed % 2 + 1); // a part must not be empty
         _commitPlan(plan);
     }
 
@@ -165,7 +165,8 @@ contract Handler is Community {
         (,, uint40 committedAt) = exchange.commitments(start);
         if (exchange.paused() || committedAt != 0) return;
         Plan memory plan = _honest(start, seed, 1, block.timestamp);
-        (plan.parts, plan.late) = (uint8(seed % 2 + 1), true);
+        if (plan.pairs == 3) plan.parts = uint8(seed % 2 + 1);
+        plan.late = true;
         _commitPlan(plan);
     }
 

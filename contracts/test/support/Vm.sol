@@ -26,6 +26,7 @@ interface Vm {
     function assertGe(int256 left, int256 right) external pure;
     function assertLe(uint256 left, uint256 right) external pure;
     function assertLe(int256 left, int256 right) external pure;
+    function assertLe(uint256 left, uint256 right, string calldata reason) external pure;
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata reason) external pure;
     function assume(bool condition) external pure;
@@ -33,6 +34,7 @@ interface Vm {
     function deployCode(string calldata artifact) external returns (address);
     function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
     function etch(address target, bytes calldata newRuntimeBytecode) external;
+    function envOr(string calldata name, bool otherwise) external view returns (bool);
     function expectEmit(address emitter) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectRevert(bytes4 selector) external;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Built} from "./support/Built.sol";
 import {Packing} from "./support/Packing.sol";
 import {RandomCommunity} from "./support/RandomCommunity.sol";
 import {Log} from "./support/Vm.sol";
@@ -42,8 +43,7 @@ contract DifferentialTest is RandomCommunity {
         super.setUp();
         Terms memory terms =
             Terms(token, oracle, retailer, fund, admin, STEP, WITHDRAWAL_DELAY, SETTLEMENT_TERM);
-        referenceCode =
-        vm.deployCode("EnergyExchangeReference.sol:EnergyExchangeReference", abi.encode(terms)).code;
+        referenceCode = Built.deploy("EnergyExchangeReference", abi.encode(terms)).code;
     }
 
     function testFuzz_BothSettleAlike(uint256 seed_) public {

@@ -31,7 +31,6 @@ interface Vm {
     function assertTrue(bool condition, string calldata reason) external pure;
     function assume(bool condition) external pure;
     function chainId(uint256 newChainId) external;
-    function deployCode(string calldata artifact) external returns (address);
     function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
     function etch(address target, bytes calldata newRuntimeBytecode) external;
     function envOr(string calldata name, bool otherwise) external view returns (bool);
@@ -54,6 +53,7 @@ interface Vm {
     function recordLogs() external;
     function revertToStateAndDelete(uint256 id) external returns (bool);
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function skip(bool skipped) external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function snapshotState() external returns (uint256);
     function store(address target, bytes32 slot, bytes32 value) external;

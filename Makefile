@@ -19,10 +19,11 @@ INSTALLED := .venv/.installed-$(call sum,requirements.lock pyproject.toml)
 CONTRACTS := contracts/node_modules/.installed-$(call sum,contracts/package-lock.json)
 FRONTEND := frontend/node_modules/.installed-$(call sum,frontend/package-lock.json)
 E2E := tests/e2e/node_modules/.installed-$(call sum,tests/e2e/package-lock.json)
+SLITHER := build/slither/0.11.6/bin/slither
 PAGES_FROM := $(sort $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null))
 PAGES := frontend/dist/.built-$(call sum,$(PAGES_FROM))
 
-.PHONY: help run day services test lint bench test-python test-contracts test-frontend test-e2e install lock clean
+.PHONY: help run day services test lint bench test-python test-contracts test-contracts-ci slither test-frontend test-e2e install lock clean
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,13 @@ test-python: $(INSTALLED) $(CONTRACTS)
 
 test-contracts: $(CONTRACTS)
 	cd contracts && npm run --silent test
+
+test-contracts-ci: $(CONTRACTS) ## the contracts' tests with 10,000 runs of each fuzz test, and longer invariants
+	cd contracts && npm run --silent test:ci
+
+slither: $(SLITHER) $(CONTRACTS) ## static analysis of the contracts; answers in docs/decisions/0015-static-analysis.md
+	cd contracts && PATH="$$PWD/node_modules/.bin:$$PATH" FOUNDRY_OUT=../build/slither/out \
+		FOUNDRY_CACHE_PATH=../build/slither/cache ../$(SLITHER) .
 
 test-frontend: $(FRONTEND)
 	cd frontend && npm run --silent test
@@ -92,6 +100,11 @@ $(INSTALLED): | .venv/bin/pip
 	@$(PY) -m pip install --disable-pip-version-check -r requirements.lock >&2
 	@$(PY) -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
 	@rm -f .venv/.installed-*; touch $@
+
+# In an environment of its own: what it needs is no business of the platform's.
+$(SLITHER): | .venv/bin/pip
+	@echo "commonwatt: installing slither" >&2
+	@$(PY) -m venv build/slither/0.11.6 && build/slither/0.11.6/bin/pip install --quiet slither-analyzer==0.11.6 >&2
 
 define NPM_CI
 	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \

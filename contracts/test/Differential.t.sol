@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Built} from "./support/Built.sol";
 import {Packing} from "./support/Packing.sol";
 import {RandomCommunity} from "./support/RandomCommunity.sol";
 import {Log} from "./support/Vm.sol";
@@ -21,6 +22,14 @@ contract DifferentialTest is RandomCommunity {
     uint256 private constant ACCOUNTS = 1;
     uint256 private constant WITHDRAWALS = 2;
 
+    /// @dev An interval: its batch in parts, what was metered, and when it was committed.
+    struct Course {
+        Batch[] parts;
+        Registers[][] registers;
+        bool gaps;
+        uint256 committedAt;
+    }
+
     struct Outcome {
         bool settled;
         bytes reason;
@@ -34,34 +43,33 @@ contract DifferentialTest is RandomCommunity {
         super.setUp();
         Terms memory terms =
             Terms(token, oracle, retailer, fund, admin, STEP, WITHDRAWAL_DELAY, SETTLEMENT_TERM);
-        referenceCode =
-        vm.deployCode("EnergyExchangeReference.sol:EnergyExchangeReference", abi.encode(terms)).code;
+        referenceCode = Built.deploy("EnergyExchangeReference", abi.encode(terms)).code;
     }
 
     function testFuzz_BothSettleAlike(uint256 seed_) public {
         seed = seed_;
-        _randomState();
-        _bothSettle(START);
+        bool ending = _chance(3);
+        _randomState(ending);
+        _bothSettle(START, ending);
         // Another interval, perhaps of the next day: what agents used adds up.
         uint40 next = _chance(2) ? START + 2 * STEP : (START / 1 days + 1) * 1 days;
         vm.warp(next - STEP);
-        _bothSettle(next);
+        _bothSettle(next, ending);
     }
 
     function testFuzz_BothRefuseAlike(uint256 seed_) public {
         seed = seed_;
-        Batch memory batch = _randomBatch(START);
-        while (_ordersOf(batch.members).length == 0) {
-            batch = _randomBatch(START);
+        Course memory course = _courseOf(_randomBatch(START));
+        while (_ordersOf(course.parts[0].members).length == 0) {
+            course = _courseOf(_randomBatch(START));
         }
-        _spoil(batch);
-        Registers[] memory registers = _randomRegisters(batch.members.length, false);
-        Outcome memory readable = _outcome(batch, registers, false, true);
+        _spoil(course.parts[0]);
+        Outcome memory readable = _outcome(course, true);
         vm.assertFalse(readable.settled);
-        _requireSame(_outcome(batch, registers, false, false), readable);
+        _requireSame(_outcome(course, false), readable);
     }
 
-    /// @dev Else the test above would say little: what can happen does, in the first few seeds.
+    /// @dev Else the tests above would say little: what can happen does, in the first few seeds.
     function test_RandomBatchesReachEveryEvent() public {
         bytes32[7] memory topics = [
             IEnergyExchange.TradeSettled.selector,
@@ -73,14 +81,16 @@ contract DifferentialTest is RandomCommunity {
             IEnergyExchange.BatchSettled.selector
         ];
         uint256[7] memory counts;
+        uint256 inParts;
+        uint256 late;
         for (uint256 i = 0; i < 40; ++i) {
             uint256 snapshot = vm.snapshotState();
             seed = i;
-            _randomState();
-            Batch memory batch = _randomBatch(START);
-            bool gaps = _chance(3);
-            Registers[] memory registers = _randomRegisters(batch.members.length, gaps);
-            Log[] memory logs = _outcome(batch, registers, gaps, false).logs;
+            _randomState(_chance(3));
+            Course memory course = _randomCourse(START);
+            if (course.parts.length > 1) ++inParts;
+            if (course.committedAt >= START) ++late;
+            Log[] memory logs = _outcome(course, false).logs;
             vm.revertToStateAndDelete(snapshot);
             for (uint256 j = 0; j < 7; ++j) {
                 counts[j] += _countLogs(logs, topics[j]);
@@ -89,55 +99,106 @@ contract DifferentialTest is RandomCommunity {
         for (uint256 j = 0; j < 7; ++j) {
             vm.assertGe(counts[j], 3);
         }
+        vm.assertGe(inParts, 3);
+        vm.assertGe(late, 3);
     }
 
-    /// @dev Both must settle: the batch is right.
-    function _bothSettle(uint40 start) private {
-        Batch memory batch = _randomBatch(start);
-        bool gaps = _chance(3);
-        Registers[] memory registers = _randomRegisters(batch.members.length, gaps);
+    /// @dev What is ended at `GATE` counts in batches that are committed later.
+    function _bothSettle(uint40 start, bool ending) private {
+        Course memory course = _randomCourse(start);
         uint256 snapshot = vm.snapshotState();
-        Outcome memory readable = _outcome(batch, registers, gaps, true);
+        Outcome memory readable = _outcome(course, true);
         vm.revertToStateAndDelete(snapshot);
-        Outcome memory packed = _outcome(batch, registers, gaps, false);
-        vm.assertTrue(readable.settled, string(readable.reason));
+        Outcome memory packed = _outcome(course, false);
+        if (!ending || course.committedAt == GATE) vm.assertTrue(readable.settled, string(readable.reason));
         _requireSame(packed, readable);
         _requireWhole();
     }
 
+    /// @dev In one part, or in two that share no account. Late ones have no orders.
+    function _randomCourse(uint40 start) private returns (Course memory course) {
+        withoutOrders = _chance(6);
+        course.committedAt = withoutOrders ? start + _random(2 * STEP) : block.timestamp;
+        course.gaps = _chance(3);
+        uint256 count = _chance(3) ? 2 : 1;
+        uint256 first = count == 2 ? 1 + _random(MEMBERS - 1) : MEMBERS; // accounts of the first part
+        course.parts = new Batch[](count);
+        course.registers = new Registers[][](count);
+        for (uint256 i = 0; i < count; ++i) {
+            absent = 0;
+            for (uint256 j = 0; j < MEMBERS; ++j) {
+                if ((_rankOf(j) < first) != (i == 0)) absent |= 1 << j;
+            }
+            course.parts[i] = _randomBatch(start);
+            while (count == 2 && course.parts[i].members.length == 0) {
+                course.parts[i] = _randomBatch(start);
+            }
+            course.registers[i] = _randomRegisters(course.parts[i].members.length, course.gaps);
+        }
+        (absent, withoutOrders) = (0, false);
+    }
+
+    function _courseOf(Batch memory batch) private returns (Course memory course) {
+        (course.parts, course.registers) = (new Batch[](1), new Registers[][](1));
+        course.parts[0] = batch;
+        course.registers[0] = _randomRegisters(batch.members.length, false);
+        course.committedAt = block.timestamp;
+    }
+
+    /// @dev How many accounts stand before the member's in a batch.
+    function _rankOf(uint256 member) private view returns (uint256 rank) {
+        for (uint256 i = 0; i < MEMBERS; ++i) {
+            if (accounts[i] < accounts[member]) ++rank;
+        }
+    }
+
     /// @dev Commits, lets one member withdraw, delivers and settles.
-    function _outcome(Batch memory batch, Registers[] memory registers, bool gaps, bool readable)
-        private
-        returns (Outcome memory outcome)
-    {
+    function _outcome(Course memory course, bool readable) private returns (Outcome memory outcome) {
         bytes memory code = address(exchange).code;
-        bytes memory proof = gaps ? _gapsProof(batch, registers) : _attestedProof(batch, registers);
-        bytes memory call;
-        bytes32 hash;
-        if (readable) {
-            vm.etch(address(exchange), referenceCode);
-            call = abi.encodeCall(EnergyExchangeReference.settleBatch, (batch, 0, registers, proof));
-            hash = keccak256(abi.encode(batch));
-        } else {
-            bytes memory packed = Packing.pack(batch);
-            call = abi.encodeCall(EnergyExchange.settleBatch, (packed, 0, Packing.pack(registers), proof));
-            hash = keccak256(packed);
+        if (readable) vm.etch(address(exchange), referenceCode);
+        bytes32[] memory roots = new bytes32[](course.parts.length + 1);
+        for (uint256 i = course.parts.length; i > 0; --i) {
+            Batch memory part = course.parts[i - 1];
+            bytes32 hash = keccak256(readable ? abi.encode(part) : Packing.pack(part));
+            roots[i - 1] = keccak256(abi.encodePacked(hash, roots[i]));
         }
         uint256 snapshot = vm.snapshotState();
+        vm.warp(course.committedAt);
+        uint40 start = course.parts[0].intervalStart;
         vm.prank(operator);
-        exchange.commitBatch(batch.intervalStart, keccak256(abi.encodePacked(hash, bytes32(0))));
+        exchange.commitBatch(start, roots[0]);
         address leaver = accounts[seed % MEMBERS];
         uint256 all = exchange.balanceOf(leaver);
         vm.prank(leaver);
         exchange.requestWithdrawal(all / 2);
-        vm.warp(batch.intervalStart + STEP + (gaps ? READING_DEADLINE + 1 : 0));
+        uint256 instant = start + STEP + (course.gaps ? READING_DEADLINE + 1 : 0);
+        if (block.timestamp < instant) vm.warp(instant);
         vm.recordLogs();
-        vm.prank(operator);
-        (outcome.settled, outcome.reason) = address(exchange).call(call);
+        for (uint256 i = 0; i < course.parts.length; ++i) {
+            bytes memory call = _callFor(course, i, roots[i + 1], readable);
+            vm.prank(operator);
+            (outcome.settled, outcome.reason) = address(exchange).call(call);
+            if (!outcome.settled) break;
+        }
         outcome.logs = vm.getRecordedLogs();
         outcome.words = _words();
         if (!outcome.settled) vm.revertToStateAndDelete(snapshot);
         vm.etch(address(exchange), code);
+    }
+
+    function _callFor(Course memory course, uint256 index, bytes32 next, bool readable)
+        private
+        view
+        returns (bytes memory)
+    {
+        (Batch memory part, Registers[] memory registers) = (course.parts[index], course.registers[index]);
+        bytes memory proof = course.gaps ? _gapsProof(part, registers) : _attestedProof(part, registers);
+        if (readable) {
+            return abi.encodeCall(EnergyExchangeReference.settleBatch, (part, next, registers, proof));
+        }
+        return abi.encodeCall(
+            EnergyExchange.settleBatch, (Packing.pack(part), next, Packing.pack(registers), proof)
+        );
     }
 
     function _words() private view returns (bytes32[] memory words) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {GasFigures} from "./support/GasFigures.sol";
 import {MeterScene} from "./support/MeterScene.sol";
 
-/// @notice Gas of one call of `requireReadings`, without its calldata, kept in `snapshots/`.
-contract MeterOracleGasTest is MeterScene {
-    event GasUsed(string name, uint256 gas);
-
+/// @notice Gas of one call of `requireReadings`, without its calldata.
+contract MeterOracleGasTest is MeterScene, GasFigures {
     function test_Attested10() public {
         vm.assertLe(_attested(10, false), 25_000);
     }
@@ -41,7 +40,7 @@ contract MeterOracleGasTest is MeterScene {
     function test_SubmitAReading() public {
         vm.warp(END);
         _submit(0, GRID, 500, 0);
-        vm.snapshotGasLastCall("MeterOracleGasTest", "submit one reading");
+        _keepGas("MeterOracleGasTest", "submit one reading");
     }
 
     function _attested(uint256 meters, bool gaps) private returns (uint256) {
@@ -72,12 +71,11 @@ contract MeterOracleGasTest is MeterScene {
 
     function _measure(string memory name, bytes memory readings, bytes memory proof)
         private
-        returns (uint256 gas)
+        returns (uint256)
     {
         vm.cool(address(oracle));
         vm.cool(address(registry));
         oracle.requireReadings(START, STEP, readings, proof);
-        gas = vm.snapshotGasLastCall("MeterOracleGasTest", name);
-        emit GasUsed(name, gas);
+        return _keepGas("MeterOracleGasTest", name);
     }
 }

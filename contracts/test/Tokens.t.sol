@@ -108,4 +108,56 @@ contract TokensTest is Community {
         vm.assertEq(bad.balanceOf(address(exchange)), 200_000 - 500);
         vm.assertEq(_heldBy(address(bad)) + _heldBy(address(this)), 200_000 - 500);
     }
+
+    function test_AWithdrawalThatReentersADepositIsCountedOnce() public {
+        bad.act(address(exchange), abi.encodeCall(Ledger.requestWithdrawal, (100_000)));
+        vm.warp(GATE + WITHDRAWAL_DELAY);
+        bad.reenter(address(exchange), abi.encodeCall(Ledger.deposit, (700)));
+        bad.act(address(exchange), abi.encodeCall(Ledger.withdraw, ()));
+        vm.assertTrue(bad.entered(), "not entered");
+        vm.assertEq(exchange.balanceOf(address(bad)), 700);
+        _requireWhole();
+    }
+
+    /// @dev A token that turns on its users takes its fee from who withdraws, not from the others.
+    function test_AFeeOnWithdrawalIsItsReceivers() public {
+        exchange.requestWithdrawal(1_000);
+        vm.warp(GATE + WITHDRAWAL_DELAY);
+        bad.turn(Fault.FeeOnTransfer);
+        uint256 before = bad.balanceOf(address(this));
+        exchange.withdraw();
+        vm.assertEq(bad.balanceOf(address(this)) - before, 1_000 - 11);
+        _requireWhole();
+    }
+
+    // By permit
+
+    function test_RevertWhen_APermitGivesNoAllowance() public {
+        bad.approve(address(exchange), 0);
+        bad.turn(Fault.ReturnsFalse);
+        vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, address(bad)));
+        exchange.depositWithPermit(1_000, FAR, 27, 0, 0);
+        vm.assertEq(exchange.balanceOf(address(this)), 100_000);
+    }
+
+    function test_RevertWhen_ATokenWithAFeeIsDepositedByPermit() public {
+        bad.turn(Fault.FeeOnTransfer);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEnergyExchange.InexactTransfer.selector, 1_000, 200_000, 200_989)
+        );
+        exchange.depositWithPermit(1_000, FAR, 27, 0, 0);
+    }
+
+    function test_APermitThatReentersADepositIsCountedOnce() public {
+        bad.reenter(address(exchange), abi.encodeCall(Ledger.deposit, (700)));
+        exchange.depositWithPermit(1_000, FAR, 27, 0, 0);
+        vm.assertTrue(bad.entered(), "not entered");
+        vm.assertEq(exchange.balanceOf(address(bad)), 100_700);
+        vm.assertEq(exchange.balanceOf(address(this)), 101_000);
+        _requireWhole();
+    }
+
+    function _requireWhole() private view {
+        vm.assertEq(_heldBy(address(bad)) + _heldBy(address(this)), bad.balanceOf(address(exchange)));
+    }
 }

@@ -13,13 +13,12 @@ enum Fault {
     MintsOnTransfer
 }
 
-/// @notice A token with one fault. It may call `target` with `call` in the middle of a transfer.
+/// @notice A token with one fault. It may call `target` with `call` in the middle of a transfer or a permit.
 contract BadToken is ERC20 {
     Fault public fault;
     address private target;
     bytes private call;
     bool public entered;
-    bytes public answer;
 
     constructor() ERC20("Bad", "BAD") {}
 
@@ -45,6 +44,14 @@ contract BadToken is ERC20 {
         }
     }
 
+    /// @dev Approves whatever the signature, unless it is to move nothing.
+    function permit(address owner, address spender, uint256 amount, uint256, uint8, bytes32, bytes32)
+        external
+    {
+        if (fault != Fault.ReturnsFalse) _approve(owner, spender, amount);
+        _reenter();
+    }
+
     function transfer(address to, uint256 amount) public override returns (bool) {
         return _move(msg.sender, to, amount);
     }
@@ -64,17 +71,18 @@ contract BadToken is ERC20 {
                 return(0, 0)
             }
         }
-        if (fault == Fault.Reenters && !entered) {
-            entered = true;
-            bool done;
-            (done, answer) = target.call(call);
-            if (!done) {
-                bytes memory reason = answer;
-                assembly ("memory-safe") {
-                    revert(add(reason, 32), mload(reason))
-                }
+        _reenter();
+        return true;
+    }
+
+    function _reenter() private {
+        if (fault != Fault.Reenters || entered) return;
+        entered = true;
+        (bool done, bytes memory reason) = target.call(call);
+        if (!done) {
+            assembly ("memory-safe") {
+                revert(add(reason, 32), mload(reason))
             }
         }
-        return true;
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Built} from "./Built.sol";
 import {Key} from "../../src/interfaces/IParticipantRegistry.sol";
 import {MeterIds} from "../../src/libraries/MeterIds.sol";
 import {MeterOracle} from "../../src/MeterOracle.sol";
@@ -37,8 +38,8 @@ abstract contract MeterScene {
 
     function setUp() public virtual {
         vm.warp(START - STEP);
-        registry = new ParticipantRegistry(admin, KEY_NOTICE);
-        oracle = new MeterOracle(registry, admin, 2, READING_DEADLINE);
+        registry = ParticipantRegistry(Built.deploy("ParticipantRegistry", abi.encode(admin, KEY_NOTICE)));
+        oracle = MeterOracle(Built.deploy("MeterOracle", abi.encode(registry, admin, 2, READING_DEADLINE)));
         bytes32 registrar = registry.REGISTRAR_ROLE();
         vm.prank(admin);
         registry.grantRole(registrar, address(this));

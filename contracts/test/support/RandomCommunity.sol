@@ -22,6 +22,9 @@ abstract contract RandomCommunity is Community {
 
     uint256 internal seed;
     address[MEMBERS] internal accounts;
+    /// @dev Of the next random batch. Bit i: member i stays out of it.
+    uint256 internal absent;
+    bool internal withoutOrders;
 
     function setUp() public virtual override {
         super.setUp();
@@ -60,8 +63,9 @@ abstract contract RandomCommunity is Community {
 
     // Before commitment
 
-    /// @dev Some have little, some cancelled something, some are about to withdraw.
-    function _randomState() internal {
+    /// @dev Some have little, some cancelled something, some are about to withdraw; and if `ending`, some end or replace
+    /// what they signed, so that a batch committed now is judged by what they had before.
+    function _randomState(bool ending) internal {
         for (uint256 i = 0; i < MEMBERS; ++i) {
             if (_chance(3)) _empty(accounts[i], _random(200_000));
             if (_chance(4)) {
@@ -69,9 +73,34 @@ abstract contract RandomCommunity is Community {
                 exchange.cancelBefore(uint64(START - _random(2)));
             }
             if (_chance(4)) _request(accounts[i]);
+            if (ending) _endSomething(i);
         }
         if (_chance(2)) _empty(retailer, _random(300_000));
         if (_chance(4)) _fund(fund, _random(100_000) + 1);
+    }
+
+    function _endSomething(uint256 member) private {
+        uint256 what = _random(8);
+        if (what == 0) {
+            vm.prank(accounts[member]);
+            exchange.endSupply();
+        } else if (what == 1) {
+            vm.prank(accounts[member]);
+            exchange.revokeMandate(agent);
+        } else if (what == 2) {
+            vm.prank(accounts[member]);
+            exchange.cancelNonce(accounts[member], uint64(START) * 256 + 85);
+        } else if (what == 3) {
+            SupplyAgreement memory agreement = _supply(member);
+            (agreement.owner, agreement.maxImportPrice) = (accounts[member], uint64(_random(400_000)));
+            (agreement.fallbackImportW, agreement.nonce) = (uint64(_random(2_000)), 1);
+            _registerSupply(member, agreement);
+        } else if (what == 4) {
+            Mandate memory mandate = _mandate(member);
+            (mandate.owner, mandate.maxBuyPrice, mandate.nonce) =
+            (accounts[member], uint64(_random(300_000)), 1);
+            _registerMandate(member, mandate);
+        }
     }
 
     /// @dev Asks for some of what the account has.
@@ -98,8 +127,8 @@ abstract contract RandomCommunity is Community {
         BatchMember[] memory members = new BatchMember[](2 * MEMBERS);
         uint256 count;
         for (uint256 i = 0; i < 2 * MEMBERS; ++i) {
-            if (_chance(3)) continue;
-            BatchOrder[] memory orders = new BatchOrder[](_random(4));
+            if (_chance(3) || absent >> (i / 2) & 1 != 0) continue;
+            BatchOrder[] memory orders = new BatchOrder[](withoutOrders ? 0 : _random(4));
             for (uint256 j = 0; j < orders.length; ++j) {
                 orders[j] = _randomOrder(batch, i / 2 == WALLET, uint8(used[i / 2]++ * 85));
             }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {Vm} from "./Vm.sol";
+import {Built} from "./Built.sol";
 import {Packing} from "./Packing.sol";
 import {EnergyExchange} from "../../src/EnergyExchange.sol";
 import {Intervals, Terms} from "../../src/Intervals.sol";
@@ -60,14 +61,10 @@ abstract contract Scene {
 
     function setUp() public virtual {
         vm.warp(GATE - 7 days); // so that agreements have long been in force when the gate closes
-        token = MockStablecoin(vm.deployCode("MockStablecoin.sol:MockStablecoin"));
-        registry = ParticipantRegistry(
-            vm.deployCode("ParticipantRegistry.sol:ParticipantRegistry", abi.encode(admin, KEY_NOTICE))
-        );
+        token = MockStablecoin(Built.deploy("MockStablecoin", ""));
+        registry = ParticipantRegistry(Built.deploy("ParticipantRegistry", abi.encode(admin, KEY_NOTICE)));
         oracle = MeterOracle(
-            vm.deployCode(
-                "MeterOracle.sol:MeterOracle", abi.encode(registry, admin, THRESHOLD, READING_DEADLINE)
-            )
+            Built.deploy("MeterOracle", abi.encode(registry, admin, THRESHOLD, READING_DEADLINE))
         );
         exchange = _newExchange(
             Terms(token, oracle, retailer, fund, admin, STEP, WITHDRAWAL_DELAY, SETTLEMENT_TERM)
@@ -93,12 +90,9 @@ abstract contract Scene {
         return false;
     }
 
-    /// @dev By its artifact, so that no test contract holds the exchange's code.
     function _newExchange(Terms memory terms) internal returns (Intervals) {
-        string memory artifact = _onReference()
-            ? "EnergyExchangeReference.sol:EnergyExchangeReference"
-            : "EnergyExchange.sol:EnergyExchange";
-        return Intervals(vm.deployCode(artifact, abi.encode(terms)));
+        string memory name = _onReference() ? "EnergyExchangeReference" : "EnergyExchange";
+        return Intervals(Built.deploy(name, abi.encode(terms)));
     }
 
     // Members

@@ -26,13 +26,14 @@ interface Vm {
     function assertGe(int256 left, int256 right) external pure;
     function assertLe(uint256 left, uint256 right) external pure;
     function assertLe(int256 left, int256 right) external pure;
+    function assertLe(uint256 left, uint256 right, string calldata reason) external pure;
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata reason) external pure;
     function assume(bool condition) external pure;
     function chainId(uint256 newChainId) external;
-    function deployCode(string calldata artifact) external returns (address);
     function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
     function etch(address target, bytes calldata newRuntimeBytecode) external;
+    function envOr(string calldata name, bool otherwise) external view returns (bool);
     function expectEmit(address emitter) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectRevert(bytes4 selector) external;
@@ -52,6 +53,7 @@ interface Vm {
     function recordLogs() external;
     function revertToStateAndDelete(uint256 id) external returns (bool);
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function skip(bool skipped) external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function snapshotState() external returns (uint256);
     function store(address target, bytes32 slot, bytes32 value) external;

@@ -110,7 +110,8 @@ contract EnergyExchange is Intervals {
     // Of an order's head: k and terms; and what makes it unusual, too
     uint256 private constant KEPT_MASK = 0x00ffff0000000000000000000000000000000000000000000000000000000000;
     uint256 private constant USUAL_MASK = 0x7fffff0000000000000000000000000000000000000000000000000000000000;
-    uint256 private constant ACCOUNT_MASK = 0xffffffffffffffffffffffffffffffffffffffff000000000000000000000000;
+    uint256 private constant ACCOUNT_MASK =
+        0xffffffffffffffffffffffffffffffffffffffff000000000000000000000000;
     // An order's side and k, as a fill has them after a shift by 16
     uint256 private constant SIDE_AND_K = 0x80ff000000000000000000000000000000000000000000000000000000000000;
 
@@ -139,11 +140,12 @@ contract EnergyExchange is Intervals {
         if (unmatchedWh != 0) revert BuysDifferFromSells(unmatchedWh);
         if (next != 0) _keepLastAccount(_get(START), address(uint160(lastAccount)));
         cursor = _requireAgentsSigned(cursor);
-        if (cursor != _begin(batch) + batch.length || _get(FILLS) != _get(FILLS_END)) revert BatchMalformed();
+        if (cursor != _begin(batch) + batch.length || _get(FILLS) != _get(FILLS_END)) {
+            revert BatchMalformed();
+        }
         _requireTradesComplete();
         _requireReadings(proof);
-        (int256 retailerDelta, uint256 missing) =
-            _settleRetailer(_get(START), judgedAt, paid, fees);
+        (int256 retailerDelta, uint256 missing) = _settleRetailer(_get(START), judgedAt, paid, fees);
         if (missing != 0) _reduceCredits(_get(START), _credits(), missing);
         _emitBatchSettled(retailerDelta);
     }
@@ -215,7 +217,7 @@ contract EnergyExchange is Intervals {
             _set(FILLS_BEGIN, data);
             _set(FILLS_END, data + fills);
             _set(KEPT, type(uint256).max); // no order's head
-            if (_get(FILLS_END) != data) _readTerms(0);
+            if (_get(FILLS_END) != data) _keepTerms(0); // most orders have these
         }
     }
 
@@ -304,7 +306,10 @@ contract EnergyExchange is Intervals {
                     switch gt(registered, energy)
                     case 0 { fedIn := add(fedIn, sub(energy, registered)) }
                     default {
-                        owed := add(owed, div(add(mul(sub(registered, energy), mload(RETAIL_IMPORT)), 999), 1000))
+                        owed := add(
+                            owed,
+                            div(add(mul(sub(registered, energy), mload(RETAIL_IMPORT)), 999), 1000)
+                        )
                     }
                 }
                 default {
@@ -314,7 +319,9 @@ contract EnergyExchange is Intervals {
                     sums := sub(sums, shl(80, energy))
                     owed := sub(owed, div(mul(energy, mload(CLEARING)), 1000))
                     fedIn := sub(fedIn, energy)
-                    if registered { owed := add(owed, div(add(mul(registered, mload(RETAIL_IMPORT)), 999), 1000)) }
+                    if registered {
+                        owed := add(owed, div(add(mul(registered, mload(RETAIL_IMPORT)), 999), 1000))
+                    }
                 }
                 if fedIn { owed := sub(owed, div(mul(fedIn, mload(FEED_IN)), 1000)) }
                 if or(particular, shr(64, sub(and(word, 0xffffffffffffffff), owed))) { break }
@@ -396,8 +403,9 @@ contract EnergyExchange is Intervals {
                 ++i;
                 if (head >> 254 & 1 == 0) break;
                 head = _load(cursor);
-                if (head << 8 >> 96 != account || head >> 255 == 0 || i == _get(MEMBERS)) revert BatchMalformed();
-                if (uint16(head >> 72) <= uint16(_get(ORDER_METER))) revert MetersNotIncreasing(i);
+                if (head << 8 >> 96 != account || i == _get(MEMBERS)) revert BatchMalformed();
+                uint256 number = head >> 255 == 0 ? 0 : uint16(head >> 72);
+                if (number <= uint16(_get(ORDER_METER))) revert MetersNotIncreasing(i);
             }
             _moveBalance(account, owed, i);
         }
@@ -474,10 +482,9 @@ contract EnergyExchange is Intervals {
                 _execute(order, i, filledWh, _get(CLEARING), exportWh, soldWh + filledWh);
                 _set(FILLS, _get(FILLS) + UNIFORM_FILL);
             } else {
-                uint256 count = _load(cursor) >> 248;
-                if (count == 0) revert BatchMalformed();
+                uint256 left = _load(cursor) >> 248;
                 ++cursor;
-                do {
+                for (; left != 0; --left) {
                     uint256 trade = _load(cursor);
                     cursor += 10;
                     uint256 energyWh = uint32(trade >> 208);
@@ -485,7 +492,7 @@ contract EnergyExchange is Intervals {
                     _matchTrade(order >> 255, trade);
                     _execute(order, i, energyWh, uint32(trade >> 176), exportWh, soldWh + filledWh);
                     _set(FILLS, _get(FILLS) + BILATERAL_FILL);
-                } while (--count != 0);
+                }
                 _set(LISTED, _get(LISTED) + 1);
             }
             if (filledWh > _get(ORDER_ENERGY)) {
@@ -494,7 +501,9 @@ contract EnergyExchange is Intervals {
             uint256 authority = order >> 248 & 0x3f;
             if (authority == 0) {
                 uint256 signer = _recover(cursor);
-                if (signer != _get(ORDER_OWNER)) revert OrderNotAuthorised(_lastIndex(), address(uint160(signer)));
+                if (signer != _get(ORDER_OWNER)) {
+                    revert OrderNotAuthorised(_lastIndex(), address(uint160(signer)));
+                }
                 cursor += 64;
             } else if (authority == 1) {
                 _requireRecorded(_lastIndex(), _owner(), bytes32(_get(MESSAGE_HASH)));
@@ -536,12 +545,9 @@ contract EnergyExchange is Intervals {
                 }
                 _set(SALE, _get(SALE) + deliveredWh * price);
             }
-            // At a uniform price, the next entry overwrites the price.
-            _set(
-                _get(FILLS),
-                i << 240 | (order & SIDE_AND_K) >> 16 | energyWh << 192 | _get(ORDER_IMBALANCE_CAP) << 160
-                    | price << 128
-            );
+            uint256 entry =
+                i << 240 | (order & SIDE_AND_K) >> 16 | energyWh << 192 | _get(ORDER_IMBALANCE_CAP) << 160;
+            _set(_get(FILLS), _isUniform() ? entry : entry | price << 128);
         }
     }
 
@@ -565,7 +571,12 @@ contract EnergyExchange is Intervals {
     function _lookClosely(uint256 account) private view {
         _set(RESTRICTED, account);
         _requireSupply(
-            AccountWord.wrap(_get(WORD)), _owner(), _get(START), _get(RETAIL_IMPORT), _get(FEED_IN), _get(JUDGED_AT)
+            AccountWord.wrap(_get(WORD)),
+            _owner(),
+            _get(START),
+            _get(RETAIL_IMPORT),
+            _get(FEED_IN),
+            _get(JUDGED_AT)
         );
     }
 
@@ -580,20 +591,25 @@ contract EnergyExchange is Intervals {
         }
     }
 
-    /// @dev Puts nonce and terms into the order's encoding. The terms are what was signed, wherever they are read from: an
-    /// index out of range changes the digest.
-    function _readTerms(uint256 order) private pure {
+    /// @dev Puts nonce and terms into the order's encoding, unless the terms do not allow this batch. They are what was
+    /// signed, wherever they are read from: an index out of range changes the digest.
+    function _keepTerms(uint256 order) private pure returns (uint256 feeCap, uint256 expiry) {
         unchecked {
             uint256 terms = _load(_get(TERMS) + (order >> 232 & 0xff) * TERM);
-            (uint256 feeCap, uint256 expiry) = (terms >> 224, uint40(terms >> 152));
-            if (feeCap < _get(FEE)) revert OrderFeeCapExceeded(_index(), feeCap, _get(FEE));
-            if (expiry < _get(JUDGED_AT)) revert OrderExpired(_index(), expiry);
+            (feeCap, expiry) = (terms >> 224, uint40(terms >> 152));
+            if (feeCap < _get(FEE) || expiry < _get(JUDGED_AT)) return (feeCap, expiry);
             _set(ORDER_FEE_CAP, feeCap);
             _set(ORDER_IMBALANCE_CAP, uint32(terms >> 192));
             _set(ORDER_EXPIRY, expiry);
             _set(ORDER_NONCE, _get(START) << 8 | (order >> 240 & 0xff));
             _set(KEPT, order & KEPT_MASK);
         }
+    }
+
+    function _readTerms(uint256 order) private pure {
+        (uint256 feeCap, uint256 expiry) = _keepTerms(order);
+        if (feeCap < _get(FEE)) revert OrderFeeCapExceeded(_index(), feeCap, _get(FEE));
+        if (expiry < _get(JUDGED_AT)) revert OrderExpired(_index(), expiry);
     }
 
     /// @dev Who signed the struct hash in the message with the r and vs at the cursor; zero when nobody did.
@@ -630,8 +646,9 @@ contract EnergyExchange is Intervals {
             uint256 limit = _get(ORDER_LIMIT);
             // What the order can cost is bounded by its limit and caps, so the mandate bounds those.
             if (
-                (_get(ORDER_SIDE) == OrderTypes.BUY ? limit > mandate.maxBuyPrice() : limit < mandate.minSellPrice())
-                    || _get(ORDER_FEE_CAP) > mandate.feeCap()
+                (_get(ORDER_SIDE) == OrderTypes.BUY
+                            ? limit > mandate.maxBuyPrice()
+                            : limit < mandate.minSellPrice()) || _get(ORDER_FEE_CAP) > mandate.feeCap()
                     || _get(ORDER_IMBALANCE_CAP) > mandate.imbalanceCap()
             ) revert MandateExceeded(_lastIndex(), agent);
             AccountWord word = AccountWord.wrap(_get(WORD));
@@ -680,7 +697,9 @@ contract EnergyExchange is Intervals {
         unchecked {
             uint256 agent = _get(AGENTS) + 32;
             for (uint256 end = agent + 32 * _get(agent - 32); agent != end; agent += 64) {
-                _set(MESSAGE_HASH, uint256(OrderTypes.hashAgentOrders(_get(START), bytes32(_get(agent + 32)))));
+                _set(
+                    MESSAGE_HASH, uint256(OrderTypes.hashAgentOrders(_get(START), bytes32(_get(agent + 32))))
+                );
                 uint256 signer = _recover(cursor);
                 if (signer != _get(agent) || signer == 0) {
                     revert AgentOrdersNotSigned(address(uint160(_get(agent))), address(uint160(signer)));

@@ -151,12 +151,10 @@ abstract contract Intervals is Agreements, DisjointRoles {
     /// @param paid Micro-units taken from members, less those credited to members.
     /// @return retailerDelta What the retailer receives; negative when it pays.
     /// @return missing What was credited and nobody has paid.
-    function _settleRetailer(
-        uint256 intervalStart,
-        uint256 judgedAt,
-        int256 paid,
-        uint256 fees
-    ) internal returns (int256 retailerDelta, uint256 missing) {
+    function _settleRetailer(uint256 intervalStart, uint256 judgedAt, int256 paid, uint256 fees)
+        internal
+        returns (int256 retailerDelta, uint256 missing)
+    {
         if (fees != 0) _credit(fund, fees);
         retailerDelta = paid - int256(fees);
         if (retailerDelta >= 0) {

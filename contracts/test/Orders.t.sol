@@ -129,7 +129,7 @@ contract OrdersTest is Community {
         Batch memory batch = _batch();
         batch.members[0].account = address(0);
         batch.members[0].orders[0].signature = new bytes(64);
-        _refuseAsIs(batch, abi.encodeWithSelector(IEnergyExchange.SupplyMissing.selector, address(0), START));
+        _refuseAsIs(batch, _one(IEnergyExchange.MetersNotIncreasing.selector, 0));
     }
 
     function test_RevertWhen_AnOrderWasSignedForAnotherInterval() public {
@@ -228,7 +228,9 @@ contract OrdersTest is Community {
         _registerMandate(1, _mandate(1));
         Batch memory batch = _byAgent(_batch(), 1);
         batch.agents[0].signature = new bytes(64);
-        _refuseAsIs(batch, _notAuthorised(2, address(0)));
+        _refuseAsIs(
+            batch, abi.encodeWithSelector(IEnergyExchange.AgentOrdersNotSigned.selector, agent, address(0))
+        );
     }
 
     function test_RevertWhen_AnAgentSignedOtherOrders() public {

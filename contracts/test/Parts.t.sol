@@ -109,7 +109,9 @@ contract PartsTest is Community {
         _complete(one);
         _complete(two);
         bytes32 next = _commitParts(one, two);
-        _refusePart(one, next, abi.encodeWithSelector(IEnergyExchange.BuysDifferFromSells.selector, 0, 1_000));
+        _refusePart(
+            one, next, abi.encodeWithSelector(IEnergyExchange.BuysDifferFromSells.selector, int256(-1_000))
+        );
     }
 
     function test_RevertWhen_APartComesAfterTheTerm() public {

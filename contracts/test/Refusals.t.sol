@@ -175,7 +175,7 @@ contract RefusalsTest is Community {
     function test_RevertWhen_BuysDifferFromSells() public {
         Batch memory batch = _batch();
         _orderOf(batch, 1).executions[0].energyWh = 999;
-        _refuse(batch, abi.encodeWithSelector(IEnergyExchange.BuysDifferFromSells.selector, 999, 1_000));
+        _refuse(batch, abi.encodeWithSelector(IEnergyExchange.BuysDifferFromSells.selector, int256(-1)));
     }
 
     // Meters

@@ -53,7 +53,9 @@ interface IEnergyExchange {
     /// @notice A bilateral trade. `trade` is, from the lowest bit: price 32, Wh 32, interval start 40.
     event TradeSettled(address indexed buyer, address indexed seller, uint256 trade);
     /// @notice A meter had no reading; its import is taken to be `importWh`, its export 0.
-    event ReadingMissing(uint64 indexed intervalStart, address indexed account, uint16 number, uint256 importWh);
+    event ReadingMissing(
+        uint64 indexed intervalStart, address indexed account, uint16 number, uint256 importWh
+    );
     event Unpaid(uint64 indexed intervalStart, address indexed account, uint256 amount);
     /// @notice The fund paid `amount` because members and the retailer could not.
     event FundPaid(uint64 indexed intervalStart, uint256 amount);
@@ -64,8 +66,8 @@ interface IEnergyExchange {
     /// @param retailerDelta What the retailer received; negative: paid.
     /// @param readings Entries of 30 bytes, by account and number: account 20, number 2 (0x8000: no reading),
     /// import Wh 4, export Wh 4.
-    /// @param fills Entries of 12 bytes, in batch order: position in `readings` 2, side 1, k of the nonce 1, executed Wh 4,
-    /// imbalance cap 4; in a batch with bilateral trades of 16 bytes, the last 4 being the price.
+    /// @param fills Entries of 12 bytes, in batch order: position in `readings` 2, side 1 (0x80: sold), k of the nonce 1, executed
+    /// Wh 4, imbalance cap 4; in a batch with bilateral trades of 16 bytes, the last 4 being the price.
     event BatchSettled(
         uint64 indexed intervalStart, uint256 prices, int256 retailerDelta, bytes readings, bytes fills
     );

@@ -139,8 +139,8 @@ library MandateWords {
         uint256 since_
     ) internal pure returns (MandateWord) {
         return MandateWord.wrap(
-            maxBuy | minSell << 32 | fee << 64 | imbalance << 96 | whPerDay << 128 | until << 160
-                | since_ << 192 | uint256(type(uint32).max) << 224
+            maxBuy | minSell << 32 | fee << 64 | imbalance << 96 | whPerDay << 128 | until << 160 | since_
+                << 192 | uint256(type(uint32).max) << 224
         );
     }
 }

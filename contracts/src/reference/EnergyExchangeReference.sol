@@ -111,7 +111,9 @@ contract EnergyExchangeReference is Intervals {
         totals.matches = new Match[](batch.trades);
         totals.credits = new uint256[](batch.members.length);
         _settleMembers(batch, registers, totals);
-        if (next != 0) _keepLastAccount(batch.intervalStart, batch.members[batch.members.length - 1].account);
+        if (next != 0) {
+            _keepLastAccount(batch.intervalStart, batch.members[batch.members.length - 1].account);
+        }
         _requireAgentsSigned(batch, totals);
         if (totals.boughtWh != totals.soldWh) {
             revert BuysDifferFromSells(int256(totals.boughtWh) - int256(totals.soldWh));
@@ -132,7 +134,9 @@ contract EnergyExchangeReference is Intervals {
     }
 
     /// @dev Meter after meter; what an account's meters owe and are owed is moved together.
-    function _settleMembers(Batch calldata batch, Registers[] calldata registers, Totals memory totals) private {
+    function _settleMembers(Batch calldata batch, Registers[] calldata registers, Totals memory totals)
+        private
+    {
         uint256 pays;
         uint256 isPaid;
         uint256 nonces;
@@ -141,11 +145,9 @@ contract EnergyExchangeReference is Intervals {
             if (!MeterIds.isGrid(MeterIds.idOf(member.account, member.number))) {
                 revert NotAGridMeter(i, member.number);
             }
-            if (
-                i == 0
+            if (i == 0
                     ? uint160(member.account) <= totals.lastAccount
-                    : _meterOf(batch, i) <= _meterOf(batch, i - 1)
-            ) revert MetersNotIncreasing(i);
+                    : _meterOf(batch, i) <= _meterOf(batch, i - 1)) revert MetersNotIncreasing(i);
             if (i == 0 || member.account != batch.members[i - 1].account) {
                 _requireSupply(
                     _wordOf(member.account),
@@ -225,7 +227,7 @@ contract EnergyExchangeReference is Intervals {
         if (filledWh > order.energyWh) revert OrderOverfilled(totals.orders, filledWh, order.energyWh);
 
         if (given.authority == 0) {
-            address signer = _recover(structHash, given.signature, totals.orders);
+            address signer = _recover(structHash, given.signature);
             if (signer != order.owner) revert OrderNotAuthorised(totals.orders, signer);
         } else if (given.authority == 1) {
             _requireRecorded(totals.orders, order.owner, structHash);
@@ -252,7 +254,8 @@ contract EnergyExchangeReference is Intervals {
             Execution calldata execution = given.executions[i];
             uint256 price = batch.trades == 0 ? batch.prices.clearing : execution.price;
             if (batch.trades != 0) _matchTrade(batch.intervalStart, order, execution, totals);
-            bool content = order.side == OrderTypes.BUY ? price <= order.limitPrice : price >= order.limitPrice;
+            bool content =
+                order.side == OrderTypes.BUY ? price <= order.limitPrice : price >= order.limitPrice;
             if (!content) revert OrderLimitViolated(totals.orders, order.limitPrice, price);
             filledWh += execution.energyWh;
             if (order.side == OrderTypes.BUY) {
@@ -263,7 +266,7 @@ contract EnergyExchangeReference is Intervals {
             totals.fills = bytes.concat(
                 totals.fills,
                 abi.encodePacked(
-                    uint16(memberIndex), order.side, given.k, execution.energyWh, given.imbalanceCap
+                    uint16(memberIndex), order.side << 7, given.k, execution.energyWh, given.imbalanceCap
                 ),
                 batch.trades == 0 ? bytes("") : abi.encodePacked(uint32(price))
             );
@@ -277,7 +280,9 @@ contract EnergyExchangeReference is Intervals {
         Execution calldata execution,
         Totals memory totals
     ) private {
-        if (execution.trade >= totals.matches.length) revert TradeMismatch(totals.orders, execution.trade);
+        if (execution.trade >= totals.matches.length) {
+            revert TradeMismatch(totals.orders, execution.trade);
+        }
         Match memory known = totals.matches[execution.trade];
         uint8 side = order.side == OrderTypes.BUY ? 1 : 2;
         if (known.sides == 0) {
@@ -287,7 +292,8 @@ contract EnergyExchangeReference is Intervals {
         bool same = known.energyWh == execution.energyWh && known.price == execution.price;
         if (known.sides & side != 0 || !same) revert TradeMismatch(totals.orders, execution.trade);
         known.sides = 3;
-        (address buyer, address seller) = side == 1 ? (order.owner, known.account) : (known.account, order.owner);
+        (address buyer, address seller) =
+            side == 1 ? (order.owner, known.account) : (known.account, order.owner);
         emit TradeSettled(
             buyer, seller, intervalStart << 64 | uint256(execution.energyWh) << 32 | execution.price
         );
@@ -330,15 +336,17 @@ contract EnergyExchangeReference is Intervals {
             uint256 due = isPaid - pays;
             _credit(account, due);
             totals.paid -= int256(due);
-            totals.credits[totals.creditors++] = uint256(uint160(account)) << 96 | due;
+            if (due != 0) totals.credits[totals.creditors++] = uint256(uint160(account)) << 96 | due;
         }
     }
 
     function _requireAgentsSigned(Batch calldata batch, Totals memory totals) private view {
         for (uint256 i = 0; i < batch.agents.length; ++i) {
             bytes32 structHash = OrderTypes.hashAgentOrders(batch.intervalStart, totals.ordersHashes[i]);
-            address signer = _recover(structHash, batch.agents[i].signature, totals.orders);
-            if (signer != batch.agents[i].agent) revert AgentOrdersNotSigned(batch.agents[i].agent, signer);
+            address signer = _recover(structHash, batch.agents[i].signature);
+            if (signer != batch.agents[i].agent || signer == address(0)) {
+                revert AgentOrdersNotSigned(batch.agents[i].agent, signer);
+            }
         }
     }
 
@@ -385,17 +393,11 @@ contract EnergyExchangeReference is Intervals {
         return uint256(uint160(batch.members[index].account)) << 16 | batch.members[index].number;
     }
 
-    /// @dev Who signed; reverts when nobody did.
-    function _recover(bytes32 structHash, bytes calldata signature, uint256 orderIndex)
-        private
-        view
-        returns (address)
-    {
+    /// @dev Who signed; zero when nobody did.
+    function _recover(bytes32 structHash, bytes calldata signature) private view returns (address) {
         if (signature.length != 64) revert BatchMalformed();
         bytes32 digest = _hashTypedDataV4(structHash);
         (bytes32 r, uint256 vs) = (bytes32(signature[:32]), uint256(bytes32(signature[32:])));
-        address signer = ecrecover(digest, uint8(27 + (vs >> 255)), r, bytes32(vs << 1 >> 1));
-        if (signer == address(0)) revert OrderNotAuthorised(orderIndex, address(0));
-        return signer;
+        return ecrecover(digest, uint8(27 + (vs >> 255)), r, bytes32(vs << 1 >> 1));
     }
 }

@@ -272,7 +272,7 @@ contract Adversary is Handler {
             orders[0] = _order(OrderTypes.BUY, 0);
             _with(batch, BatchMember(address(0), 0, orders));
             orders[0].signature = new bytes(64); // recovers to the zero address
-            return refusal;
+            return IEnergyExchange.MetersNotIncreasing.selector;
         }
         if (kind == Attack.MeterTwice) {
             _with(batch, batch.members[0]);

@@ -27,7 +27,7 @@ struct Fill {
 /// @notice What tests of a settlement do again and again.
 abstract contract Community is Scene {
     /// @dev Bytes of an entry of `BatchSettled.fills`.
-    uint256 internal constant UNIFORM_FILL = 16;
+    uint256 internal constant UNIFORM_FILL = 12;
     uint256 internal constant BILATERAL_FILL = 16;
 
     // Batches
@@ -194,7 +194,7 @@ abstract contract Community is Scene {
             }
             list[i] = Fill({
                 member: uint16(entry >> 240),
-                side: uint8(entry >> 232),
+                side: uint8(entry >> 239 & 1),
                 k: uint8(entry >> 224),
                 energyWh: uint32(entry >> 192),
                 imbalanceCap: uint32(entry >> 160),

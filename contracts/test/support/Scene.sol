@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Vm} from "./Vm.sol";
 import {Built} from "./Built.sol";
 import {Packing} from "./Packing.sol";
-import {EnergyExchange} from "../../src/EnergyExchange.sol";
+import {IPacked} from "./IPacked.sol";
 import {Intervals, Terms} from "../../src/Intervals.sol";
 import {Key} from "../../src/interfaces/IParticipantRegistry.sol";
 import {MeterIds} from "../../src/libraries/MeterIds.sol";
@@ -389,7 +389,7 @@ abstract contract Scene {
         bytes memory packed = Packing.pack(batch);
         bytes memory readings = Packing.pack(registers);
         vm.prank(operator);
-        EnergyExchange(address(exchange)).settleBatch(packed, next, readings, proof);
+        IPacked(address(exchange)).settleBatch(packed, next, readings, proof);
     }
 
     function _commitAndDeliver(Batch memory batch) internal {

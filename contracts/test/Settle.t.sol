@@ -132,6 +132,20 @@ contract SettleTest is Community {
         vm.assertEq(exchange.balanceOf(retailer), OPENING + 1);
     }
 
+    /// @dev 1 Wh at 0.310001 costs 311 micro-units; 1 Wh at 0.060999 pays 60.
+    function test_TheRetailersPartIsRoundedAgainstTheMember() public {
+        Batch memory batch = _withoutOrders(2);
+        (batch.prices.retailImport, batch.prices.feedIn) = (310_001, 60_999);
+        Registers[] memory registers = new Registers[](2);
+        registers[_at(batch, 0)] = Registers(false, 0, 1);
+        registers[_at(batch, 1)] = Registers(false, 1, 0);
+        _commitAndDeliver(batch);
+        _settle(batch, registers);
+        vm.assertEq(_balance(0), OPENING + 60);
+        vm.assertEq(_balance(1), OPENING - 311);
+        vm.assertEq(exchange.balanceOf(retailer), OPENING + 311 - 60);
+    }
+
     function test_OrdersShareTheExportInBatchOrderEachWithItsOwnCap() public {
         Batch memory batch = _batch();
         BatchOrder memory first = _order(OrderTypes.SELL, 400);

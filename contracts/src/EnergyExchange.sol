@@ -230,7 +230,7 @@ contract EnergyExchange is Intervals {
     function _settleMembers(uint256 cursor, uint256 account) private returns (uint256, uint256) {
         uint256 i;
         while (true) {
-            if (_isUniform()) (cursor, account, i) = _settlePlain(cursor, account, i);
+            if (_looksPlain(cursor)) (cursor, account, i) = _settlePlain(cursor, account, i);
             if (i == _get(MEMBERS)) return (cursor, account);
             (cursor, account, i) = _settleAccount(cursor, account, i);
         }
@@ -341,6 +341,14 @@ contract EnergyExchange is Intervals {
             account := shr(96, account)
         }
         return (cursor, account, i);
+    }
+
+    /// @dev Whether the member at the cursor, and its order, may be of the kind that `_settlePlain` settles.
+    function _looksPlain(uint256 cursor) private pure returns (bool) {
+        unchecked {
+            uint256 order = _load(cursor + 21);
+            return _load(cursor) >> 248 == 1 && (order ^ _get(KEPT)) & USUAL_MASK == 0 && _isUniform();
+        }
     }
 
     /// @dev Settles the next account: meter after meter; of each, order after order, then what follows from its reading.

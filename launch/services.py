@@ -95,10 +95,10 @@ def _prepare_postgres(data: Path, password: str) -> None:
 def _end_leftover(data: Path) -> None:
     """End a server that outlived its launcher, and the sessions of one that was killed.
 
-    Only the holder of the state folder's lock gets here, so whoever runs on this folder is left over. A session
-    that computes does not notice that its server is gone; while it holds the shared memory, no other server
-    starts. The note of a dead server stays, since by it Postgres finds that memory; only the note of a pid that
-    another process has by now is dropped, which Postgres could not tell from a server's.
+    Only the holder of the state folder's lock gets here, so whoever runs on this folder is left over. A
+    session that computes does not notice that its server is gone; while it holds the shared memory, no other
+    server starts. The note of a dead server stays, since by it Postgres finds that memory; only the note of a
+    pid that another process has by now is dropped, which Postgres could not tell from a server's.
     """
     note = data / "postmaster.pid"
     if not note.exists():
@@ -115,7 +115,7 @@ def _end_leftover(data: Path) -> None:
         note.unlink()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.cwd() == str(data):
+            if process.name() == "postgres" and process.cwd() == str(data):
                 process.kill()
                 process.wait(timeout=10)
 

@@ -8,6 +8,8 @@ SCENARIO ?= fontana
 SPEED ?=
 PORT ?=
 DATE ?=
+SEED ?=
+KILLS ?= 20
 ARGS ?=
 
 PY := .venv/bin/python
@@ -22,7 +24,7 @@ E2E := tests/e2e/node_modules/.installed-$(call sum,tests/e2e/package-lock.json)
 PAGES_FROM := $(sort $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null))
 PAGES := frontend/dist/.built-$(call sum,$(PAGES_FROM))
 
-.PHONY: help run day services test lint bench test-python test-contracts test-frontend test-e2e install lock clean
+.PHONY: help run day services test lint bench test-python test-kills test-contracts test-frontend test-e2e install lock clean
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +49,9 @@ lint: $(INSTALLED) $(CONTRACTS) $(FRONTEND) ## style, types, and the walls betwe
 
 test-python: $(INSTALLED) $(CONTRACTS)
 	$(PY) -m pytest --color=no
+
+test-kills: $(INSTALLED) $(CONTRACTS) ## one day with processes killed at random moments: [SEED=] [KILLS=20]
+	COMMONWATT_KILL_SEED="$(SEED)" COMMONWATT_KILLS="$(KILLS)" $(PY) -m pytest --color=no tests/integration/kills
 
 test-contracts: $(CONTRACTS)
 	cd contracts && npm run --silent test

@@ -8,6 +8,8 @@ SCENARIO ?= fontana
 SPEED ?=
 PORT ?=
 DATE ?=
+SEED ?=
+KILLS ?= 20
 ARGS ?=
 
 PY := .venv/bin/python
@@ -23,7 +25,7 @@ SLITHER := build/slither/0.11.6/bin/slither
 PAGES_FROM := $(sort $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null))
 PAGES := frontend/dist/.built-$(call sum,$(PAGES_FROM))
 
-.PHONY: help run day services test lint bench test-python test-contracts test-contracts-ci slither test-frontend test-e2e install lock clean
+.PHONY: help run day services test lint bench test-python test-kills test-contracts test-contracts-ci slither test-frontend test-e2e install lock clean
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,9 @@ lint: $(INSTALLED) $(CONTRACTS) $(FRONTEND) ## style, types, and the walls betwe
 
 test-python: $(INSTALLED) $(CONTRACTS)
 	$(PY) -m pytest --color=no
+
+test-kills: $(INSTALLED) $(CONTRACTS) ## one day with processes killed at random moments: [SEED=] [KILLS=20]
+	COMMONWATT_KILL_SEED="$(SEED)" COMMONWATT_KILLS="$(KILLS)" $(PY) -m pytest --color=no tests/integration/kills
 
 test-contracts: $(CONTRACTS)
 	cd contracts && npm run --silent test

@@ -10,12 +10,16 @@ crash; a task that was lost is found due again at the next tick.
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from celery import Task, shared_task
+from celery.signals import worker_ready
 from django.core.cache import cache
+from django.db import InterfaceError, OperationalError
+from django.db import connection as database
 from numpy.typing import NDArray
 
 from backend.dispatch import services as dispatch
@@ -103,11 +107,37 @@ def claim(stage: str, key: str) -> str:
     return f"claim:{stage}:{key}"
 
 
+@contextmanager
+def released_if_cut_off(stage: str, key: str) -> Iterator[None]:
+    """Let a stage be enqueued again at once when it has lost its database."""
+    try:
+        yield
+    except (InterfaceError, OperationalError):
+        cache.delete(claim(stage, key))
+        raise
+
+
+@worker_ready.connect
+def release_claims(**_: object) -> None:
+    """A worker that comes up may follow one that was killed: nothing waits for what that one had claimed.
+
+    Where other workers go on, they may find a stage done or under way twice, which is no harm.
+    """
+    try:
+        community = registry.community()
+        for item in due(community, registry.now(community)):
+            cache.delete(claim(item.stage, item.key))
+    except (Community.DoesNotExist, InterfaceError, OperationalError) as error:
+        logger.warning("claims stay until they expire: %s", error)
+    finally:
+        database.close()
+
+
 @shared_task
 def plan(as_of_iso: str, _now_iso: str) -> None:
     """Forecast, schedule, price and place the agents' orders as of one interval's start."""
     as_of = datetime.fromisoformat(as_of_iso)
-    with sole("plan") as mine:
+    with released_if_cut_off("plan", as_of_iso), sole("plan") as mine:
         if not mine or AgentRound.objects.filter(as_of=as_of).exists():
             return
         if planning_services.training_due(as_of):
@@ -126,7 +156,8 @@ def plan(as_of_iso: str, _now_iso: str) -> None:
 def clear(interval_id: str, as_of_iso: str) -> None:
     """Close the gate of one interval, match it, and write its commitment."""
     as_of = datetime.fromisoformat(as_of_iso)
-    market_services.clear_interval(int(interval_id), as_of=as_of)
+    with released_if_cut_off("clear", interval_id):
+        market_services.clear_interval(int(interval_id), as_of=as_of)
     announce("cleared", interval_id=interval_id)
     commit(interval_id, as_of_iso)
     cache.delete(claim("clear", interval_id))
@@ -135,7 +166,8 @@ def clear(interval_id: str, as_of_iso: str) -> None:
 @shared_task
 def commit(interval_id: str, as_of_iso: str) -> None:
     """Write the commitment of a cleared interval, and send it."""
-    settlement_services.commit(int(interval_id), datetime.fromisoformat(as_of_iso))
+    with released_if_cut_off("commit", interval_id):
+        settlement_services.commit(int(interval_id), datetime.fromisoformat(as_of_iso))
     pump.delay()
     cache.delete(claim("commit", interval_id))
 
@@ -143,7 +175,8 @@ def commit(interval_id: str, as_of_iso: str) -> None:
 @shared_task
 def settle(interval_id: str, as_of_iso: str) -> None:
     """Verify the readings of a delivered interval, write its settlement, and send it."""
-    settlement_services.settle(int(interval_id), datetime.fromisoformat(as_of_iso))
+    with released_if_cut_off("settle", interval_id):
+        settlement_services.settle(int(interval_id), datetime.fromisoformat(as_of_iso))
     pump.delay()
     cache.delete(claim("settle", interval_id))
 

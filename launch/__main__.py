@@ -103,7 +103,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     folder = _state_folder() or ROOT / ".commonwatt" / scenario.name
     with _instance(folder, fresh=False, port=arguments.port) as instance:
         claim(instance.layout.state, scenario.given)
-        placeholders = {"scenario": scenario.given, "date": "today", "speed": arguments.speed}
+        placeholders = {"scenario": scenario.given, "date": arguments.date, "speed": arguments.speed}
         async with instance.supervisor:
             await instance.start_platform(placeholders)
             await instance.start_devices(placeholders)
@@ -129,7 +129,7 @@ async def _check(arguments: argparse.Namespace) -> int:
     scenario = Scenario.find(arguments.scenario)
     folder = (_state_folder() or ROOT / ".commonwatt") / "check"
     with _instance(folder, fresh=True) as instance:
-        placeholders = {"scenario": scenario.given, "date": "today", "speed": arguments.speed}
+        placeholders = {"scenario": scenario.given, "date": arguments.date, "speed": arguments.speed}
         async with instance.supervisor:
             await instance.start_platform(placeholders)
             await instance.start_devices(placeholders)
@@ -198,11 +198,11 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="everything, until Ctrl-C")
     run.add_argument("--port", type=int, help="the web server's port")
     day = commands.add_parser("day", help="one day as fast as it goes; further options go to its conductor")
-    day.add_argument("--date", default="today", help="which day (YYYY-MM-DD)")
     check = commands.add_parser("check", help="everything, from a fresh state, while a command runs")
     check.add_argument("argv", nargs="+", metavar="COMMAND")
     for sub in (run, day, check):
         sub.add_argument("--scenario", default="fontana", help="a name in scenarios/, or a file")
+        sub.add_argument("--date", default="today", help="the first day (YYYY-MM-DD)")
     for sub in (run, check):
         sub.add_argument("--speed", default="scenario", help="seconds of the community's time in one of ours")
     commands.add_parser("services", help="only the four services, until Ctrl-C")

@@ -34,7 +34,7 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that other processes are not given."""
     upkeep: Callable[[], None] = _nothing
-    """Run every ten seconds while the process lives."""
+    """Run every two seconds while the process lives."""
 
     @property
     def port(self) -> int:

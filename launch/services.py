@@ -1,5 +1,6 @@
 """The four services that the platform stands on, as real servers from Python and npm packages."""
 
+import contextlib
 import platform
 import shutil
 import signal
@@ -73,7 +74,7 @@ def postgres(state: State, port: int, url: str, password: str, *, durable: bool 
 def _prepare_postgres(data: Path, password: str) -> None:
     """Create the database cluster at the first start; later, see to it that no older server holds it."""
     if (data / "PG_VERSION").exists():
-        _end_leftover(data / "postmaster.pid")
+        _end_leftover(data)
         return
     shutil.rmtree(data, ignore_errors=True)  # what an interrupted creation left
     account = unprivileged_account()
@@ -91,22 +92,32 @@ def _prepare_postgres(data: Path, password: str) -> None:
         raise PrepareError(f"Postgres could not create its data folder {data}: {result.stderr.strip()}")
 
 
-def _end_leftover(pid_file: Path) -> None:
-    """End a server that outlived its launcher, and drop the note of one that is gone.
+def _end_leftover(data: Path) -> None:
+    """End a server that outlived its launcher, and the sessions of one that was killed.
 
-    Only the holder of the state folder's lock gets here, so whoever runs on this folder is left over.
-    Postgres itself cannot tell a server from a process that merely has the noted pid.
+    Only the holder of the state folder's lock gets here, so whoever runs on this folder is left over. A
+    session that computes does not notice that its server is gone; while it holds the shared memory, no other
+    server starts. The note of a dead server stays, since by it Postgres finds that memory; only the note of a
+    pid that another process has by now is dropped, which Postgres could not tell from a server's.
     """
-    if not pid_file.exists():
+    note = data / "postmaster.pid"
+    if not note.exists():
         return
     try:
-        server = psutil.Process(int(pid_file.read_text().split("\n", 1)[0]))
-        if str(pid_file.parent) in server.cmdline():
+        server = psutil.Process(int(note.read_text().split("\n", 1)[0]))
+        if str(data) in server.cmdline():
             server.send_signal(signal.SIGINT)
             server.wait(timeout=10)
-    except (psutil.NoSuchProcess, ValueError):
+        note.unlink(missing_ok=True)
+    except psutil.NoSuchProcess:
         pass
-    pid_file.unlink(missing_ok=True)
+    except ValueError:
+        note.unlink()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() == "postgres" and process.cwd() == str(data):
+                process.kill()
+                process.wait(timeout=10)
 
 
 def redis(state: State, port: int, url: str, password: str) -> Process:
@@ -161,7 +172,7 @@ def anvil(state: State, port: int, url: str) -> Process:
                 shutil.copy(spare, file)
 
     def upkeep() -> None:
-        if file.exists():
+        if file.exists() and not (spare.exists() and spare.stat().st_mtime >= file.stat().st_mtime):
             draft = spare.with_suffix(".new")
             shutil.copy(file, draft)
             if _is_complete(draft):

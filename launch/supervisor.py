@@ -25,8 +25,10 @@ STOP_S = 5.0
 """How long a process may take to end before it is killed."""
 GUARD_S = 3.0
 """How long a process may take to end when the supervisor itself was killed."""
-UPKEEP_S = 10.0
-_FIRST_DELAY_S, _LAST_DELAY_S, _STEADY_S = 0.5, 30.0, 60.0
+UPKEEP_S = 2.0
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 30.0
+_STEADY_S = 10.0
+"""How long a process must have lasted for its end to be the first one of its kind."""
 
 
 class StartError(Exception):

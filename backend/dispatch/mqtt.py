@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiomqtt
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 from rest_framework.exceptions import APIException
 
 from backend.dispatch import queries, services
@@ -116,6 +116,8 @@ async def bridge(url: str) -> None:
                     group.create_task(_publish_commands(client))
         except* aiomqtt.MqttError as errors:
             logger.warning("broker unavailable: %s", errors.exceptions[0])
+        except* (InterfaceError, OperationalError) as errors:  # devices send again what was not stored
+            logger.warning("database unavailable: %s", errors.exceptions[0])
         await asyncio.sleep(RECONNECT_S)
 
 
@@ -139,6 +141,7 @@ async def _publish_commands(client: aiomqtt.Client) -> None:
 
 
 def _commands_after(newest: int) -> list[Command]:
+    close_old_connections()
     return queries.commands_after(newest, "mqtt", registry.now())
 
 

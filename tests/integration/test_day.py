@@ -1,5 +1,6 @@
 """A whole day through the same processes as any other, its worker killed in the middle."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -18,11 +19,12 @@ KILL_AFTER = "6/24 settled"
 
 def worker_processes(launcher: psutil.Process) -> list[psutil.Process]:
     """The worker and the processes that it has forked."""
-    return [
-        process
-        for process in launcher.children(recursive=True)
-        if {"celery", "worker"} <= set(process.cmdline())
-    ]
+    found = []
+    for process in launcher.children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if {"celery", "worker"} <= set(process.cmdline()):
+                found.append(process)
+    return found
 
 
 @pytest.mark.timeout(840)

@@ -1,9 +1,11 @@
 """The embedded services under `python -m launch services`: kills, leftovers, resuming."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
@@ -124,6 +126,33 @@ def test_services_survive_kills_and_resume(launch, tmp_path):
 
     fourth = launch().ready()
     assert int(fourth.rpc("eth_blockNumber"), 16) == 4
+
+
+def test_a_session_that_outlived_its_database_does_not_hold_up_the_next_server(launch):
+    first = launch().ready()
+    session = psycopg.connect(first.url["DATABASE_URL"])
+    server, backend = first.child("/bin/postgres"), psutil.Process(session.info.backend_pid)
+
+    def compute():  # a query that never looks whether its server is there
+        with contextlib.suppress(psycopg.Error):
+            session.execute("SELECT count(*) FROM generate_series(1, 10000000000)")
+
+    query = threading.Thread(target=compute)
+    query.start()
+    time.sleep(0.5)
+    server.kill()
+    eventually(lambda: not lives(server) and serves(first.url["DATABASE_URL"]), within_s=60)
+    assert not lives(backend)
+    query.join(10)
+    assert not query.is_alive()
+
+
+def serves(url):
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.Error:
+        return False
+    return True
 
 
 def test_a_chain_cut_off_while_writing_falls_back_to_its_spare(tmp_path):

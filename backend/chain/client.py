@@ -2,89 +2,46 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import requests
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import ABI, BlockNumber, ChecksumAddress, HexStr
 from hexbytes import HexBytes
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.contract import Contract
-from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCError
+from web3.exceptions import (
+    BadFunctionCallOutput,
+    BlockNotFound,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3RPCError,
+)
 from web3.logs import DISCARD
-from web3.types import FilterParams, RPCEndpoint, RPCResponse, TxParams, TxReceipt
+from web3.types import BlockData, BlockIdentifier, FilterParams, RPCEndpoint, TxParams
 
 from backend.chain.compiler import Artifact
 from backend.chain.errors import (
     ChainUnavailableError,
     ContractsMissingError,
+    GasCapExceededError,
+    NodeRefusedError,
     NonceTakenError,
     RevertedError,
     UnderpricedError,
 )
 from backend.chain.reverts import explain
+from backend.chain.transport import Transport
+from backend.chain.values import Envelope, Fees, Head, Receipt, SignedTransaction
 
-TIMEOUT_S = 5.0
+__all__ = ["LOCAL_CHAIN_ID", "Chain", "Envelope", "Fees", "Head", "Receipt", "SignedTransaction"]
+
 GAS_MARGIN_PERCENT = 125
-FEE_BUMP_PERCENT = 125
+MAX_TRANSACTION_GAS = 16_777_216  # EIP-7825
 LOCAL_CHAIN_ID = 31337
 BLOCKS_A_QUERY = 50_000
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest block; fees in wei per gas."""
-
-    number: int
-    time: datetime
-    base_fee: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fees:
-    """EIP-1559 fees, wei per gas."""
-
-    max_fee: int
-    max_priority_fee: int
-
-    def bumped(self) -> "Fees":
-        """Fees high enough for a node to let them replace these."""
-        return Fees(
-            self.max_fee * FEE_BUMP_PERCENT // 100 + 1, self.max_priority_fee * FEE_BUMP_PERCENT // 100 + 1
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Everything of a transaction but what it does; ``gas`` is its limit."""
-
-    nonce: int
-    gas: int
-    fees: Fees
-
-
-@dataclass(frozen=True, slots=True)
-class SignedTransaction:
-    """Signed bytes and their hash, 0x-prefixed hex; the same input always gives the same bytes."""
-
-    raw: str
-    tx_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A mined transaction; ``raw`` is what the node said, for decoding events."""
-
-    tx_hash: str
-    succeeded: bool
-    block_number: int
-    block_time: datetime
-    gas_used: int
-    raw: TxReceipt
 
 
 class Chain:
@@ -94,7 +51,7 @@ class Chain:
         self, url: str, contracts: Mapping[str, tuple[str, Artifact]], *, chain_id: int | None = None
     ) -> None:
         """Connect lazily; ``contracts`` maps a role to its address and artefact."""
-        self._web3 = Web3(_Provider(url, {"timeout": TIMEOUT_S}, exception_retry_configuration=None))
+        self._web3 = Web3(Transport(url))
         self._chain_id = chain_id
         self._addresses = {
             role: Web3.to_checksum_address(address) for role, (address, _) in contracts.items()
@@ -131,14 +88,18 @@ class Chain:
         """Whether a contract lies at ``address``."""
         return len(self._web3.eth.get_code(Web3.to_checksum_address(address))) > 0
 
+    def is_syncing(self) -> bool:
+        """Whether the node says itself that it is behind."""
+        return self._web3.eth.syncing is not False
+
     def head(self) -> Head:
         """The newest block."""
-        block = self._web3.eth.get_block("latest")
-        return Head(
-            number=block["number"],
-            time=datetime.fromtimestamp(block["timestamp"], UTC),
-            base_fee=int(block.get("baseFeePerGas", 0)),
-        )
+        return _head(self._web3.eth.get_block("latest"))
+
+    def block(self, number: int) -> Head | None:
+        """The block with this number, or None where the chain is shorter."""
+        found = self._block(BlockNumber(number))
+        return None if found is None else _head(found)
 
     def fees(self) -> Fees:
         """Fees that stay enough while the base fee doubles."""
@@ -149,12 +110,12 @@ class Chain:
         """How many of the account's transactions are in blocks."""
         return self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), "latest")
 
-    def spent_nonce(self, account: str) -> int:
-        """Nonces below this were used a block ago or earlier, so that their receipts are there.
+    def spent_nonce(self, account: str, *, depth: int) -> int:
+        """Nonces below this were used ``depth`` blocks ago or earlier.
 
         0 where the node, fresh from a restart, has only the newest block's state.
         """
-        block = BlockNumber(max(self.head().number - 1, 0))
+        block = BlockNumber(max(self.head().number - depth, 0))
         try:
             return self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block)
         except Web3RPCError:
@@ -162,7 +123,12 @@ class Chain:
 
     def call(self, role: str, function: str, *arguments: Any) -> Any:  # noqa: ANN401 - the ABI decides
         """The answer of a view function at the newest block; structs have their fields as attributes."""
-        return self._function(role, function, arguments).call()
+        try:
+            return self._function(role, function, arguments).call()
+        except BadFunctionCallOutput as error:
+            raise ContractsMissingError(f"no {role} that answers {function}") from error
+        except Web3RPCError as error:
+            raise ChainUnavailableError(f"{function}: {_said(error)}") from error
 
     def call_data(self, role: str, function: str, arguments: Sequence[Any]) -> str:
         """What to send to the contract to call the function, 0x hex; structs are mappings by field name."""
@@ -173,6 +139,8 @@ class Chain:
 
         Raises:
             RevertedError: the contract would refuse it at the newest block.
+            GasCapExceededError: it needs more gas than one transaction or block may use.
+            NodeRefusedError: the node does not say.
         """
         transaction: TxParams = {"from": Web3.to_checksum_address(sender), "data": HexStr(data)}
         if to is not None:
@@ -181,7 +149,14 @@ class Chain:
             needed = self._web3.eth.estimate_gas(transaction, "latest")
         except ContractLogicError as error:
             raise self._reverted(error) from error
-        return needed * GAS_MARGIN_PERCENT // 100
+        except Web3RPCError as error:
+            if "gas required exceeds" in _said(error).lower():
+                raise GasCapExceededError(MAX_TRANSACTION_GAS) from error
+            raise NodeRefusedError(_said(error)) from error
+        cap = min(MAX_TRANSACTION_GAS, self.head().gas_limit)
+        if needed > cap:
+            raise GasCapExceededError(cap, needed)
+        return min(needed * GAS_MARGIN_PERCENT // 100, cap)
 
     def sign(self, to: str | None, data: str, envelope: Envelope, *, key: str) -> SignedTransaction:
         """A signed transaction, not sent yet."""
@@ -207,30 +182,42 @@ class Chain:
         Raises:
             NonceTakenError: the nonce is used.
             UnderpricedError: a higher fee is wanted.
+            NodeRefusedError: anything else, such as an account without money for gas.
         """
         try:
             self._web3.eth.send_raw_transaction(HexBytes(raw))
         except Web3RPCError as error:
-            said = str(error).lower()
+            said = _said(error).lower()
             if "already known" in said or "already imported" in said:
                 return
             if "nonce too low" in said:
                 raise NonceTakenError(said) from error
             if "underpriced" in said or "less than block base fee" in said:
                 raise UnderpricedError(said) from error
-            raise
+            raise NodeRefusedError(said) from error
 
     def receipt(self, tx_hash: str) -> Receipt | None:
-        """The receipt of a mined transaction, or None."""
+        """The receipt of a mined transaction, or None.
+
+        Raises:
+            ChainUnavailableError: the block that the receipt names does not hold the transaction.
+        """
         try:
             raw = self._web3.eth.get_transaction_receipt(HexStr(tx_hash))
         except TransactionNotFound:
             return None
-        block = self._web3.eth.get_block(raw["blockNumber"])
+        block = self._block(raw["blockNumber"])
+        held = block["transactions"] if block and block["hash"] == raw["blockHash"] else ()
+        if block is None or HexBytes(tx_hash) not in held:
+            raise ChainUnavailableError(f"receipt and block of {tx_hash} contradict each other")
+        sent = self._web3.eth.get_transaction(HexStr(tx_hash))
         return Receipt(
             tx_hash=raw["transactionHash"].to_0x_hex(),
+            sender=sent["from"],
+            nonce=sent["nonce"],
             succeeded=raw["status"] == 1,
             block_number=raw["blockNumber"],
+            block_hash=raw["blockHash"].to_0x_hex(),
             block_time=datetime.fromtimestamp(block["timestamp"], UTC),
             gas_used=raw["gasUsed"],
             raw=raw,
@@ -277,6 +264,12 @@ class Chain:
             RPCEndpoint("anvil_setBalance"), [Web3.to_checksum_address(account), hex(wei)]
         )
 
+    def _block(self, number: BlockIdentifier) -> BlockData | None:
+        try:
+            return self._web3.eth.get_block(number)
+        except BlockNotFound:
+            return None
+
     def _function(self, role: str, function: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - web3's
         return self._contracts[role].functions[function](*arguments)
 
@@ -284,11 +277,16 @@ class Chain:
         return explain(error, [contract.abi for contract in self._contracts.values()])
 
 
-class _Provider(HTTPProvider):
-    """Turns every way of not reaching the node into one error."""
+def _said(error: Web3RPCError) -> str:
+    answer = error.rpc_response or {}
+    return str(answer.get("error", {}).get("message", error))
 
-    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:  # noqa: ANN401 - web3's signature
-        try:
-            return super().make_request(method, params)
-        except requests.RequestException as error:
-            raise ChainUnavailableError(f"{self.endpoint_uri}: {type(error).__name__}") from error
+
+def _head(block: BlockData) -> Head:
+    return Head(
+        number=block["number"],
+        hash=block["hash"].to_0x_hex(),
+        time=datetime.fromtimestamp(block["timestamp"], UTC),
+        base_fee=int(block.get("baseFeePerGas", 0)),
+        gas_limit=block["gasLimit"],
+    )

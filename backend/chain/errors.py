@@ -22,6 +22,17 @@ class RevertedError(Exception):
         self.arguments = dict(arguments)
 
 
+class GasCapExceededError(RevertedError):
+    """More gas than one transaction may use; whoever wrote it has to split it."""
+
+    def __init__(self, cap: int, needed: int | None = None) -> None:
+        super().__init__("GasCapExceeded", {"cap": cap} | ({} if needed is None else {"needed": needed}))
+
+
+class NodeRefusedError(Exception):
+    """The node answers, but does not take this one request: what it says."""
+
+
 class NonceTakenError(Exception):
     """The transaction's nonce is below the account's: another one was mined with it."""
 

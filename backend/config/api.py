@@ -22,6 +22,7 @@ from backend.market.models import DeliveryInterval
 from backend.registry import queries as registry
 from backend.registry.permissions import IsOperator, IsStaffReader
 from backend.registry.tasks import LIVE_CHANNEL
+from backend.settlement import queries as settlement
 
 KEEP_ALIVE_S = 15
 
@@ -34,6 +35,24 @@ class PendingSerializer(serializers.Serializer[dict[str, Any]]):
     waits_for = serializers.CharField(allow_blank=True)
 
 
+class ChainTroubleSerializer(serializers.Serializer[dict[str, Any]]):
+    """Why nothing is sent to the chain or learned from it, and for how long (seconds of the wall clock)."""
+
+    reason = serializers.CharField()
+    age_s = serializers.IntegerField()
+
+
+class OutboxRowSerializer(serializers.Serializer[dict[str, Any]]):
+    """A transaction that is not final; a failed one needs a person."""
+
+    key = serializers.CharField()
+    stage = serializers.ChoiceField(choices=["register", "commit", "settle"])
+    interval_start = serializers.DateTimeField(allow_null=True)
+    state = serializers.ChoiceField(choices=["pending", "sent", "mined", "reverted", "failed"])
+    reason = serializers.CharField()
+    age_s = serializers.IntegerField()
+
+
 class PipelineStatusSerializer(serializers.Serializer[dict[str, Any]]):
     """What the pipeline has done and has still to do."""
 
@@ -42,6 +61,8 @@ class PipelineStatusSerializer(serializers.Serializer[dict[str, Any]]):
     pending = PendingSerializer(many=True)
     committed = serializers.IntegerField()
     settled = serializers.IntegerField()
+    chain_trouble = ChainTroubleSerializer(allow_null=True)
+    outbox = OutboxRowSerializer(many=True)
 
 
 class PipelineStatusView(APIView):
@@ -64,6 +85,8 @@ class PipelineStatusView(APIView):
             ],
             "committed": DeliveryInterval.objects.filter(state=states.COMMITTED).count(),
             "settled": DeliveryInterval.objects.filter(state=states.SETTLED).count(),
+            "chain_trouble": settlement.trouble(),
+            "outbox": settlement.waiting(),
         }
         return Response(PipelineStatusSerializer(facts).data)
 

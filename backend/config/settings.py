@@ -24,6 +24,10 @@ if os.environ.get("DATABASE_POOL"):  # set by the ASGI process, whose many threa
     DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": int(os.environ["DATABASE_POOL"])}}
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHAIN_RPC_URL = os.environ.get("CHAIN_RPC_URL", "http://127.0.0.1:8545")
+CHAIN_CONFIRMATIONS = os.environ.get("CHAIN_CONFIRMATIONS", "")  # these four: backend/settlement/caution.py
+CHAIN_STALE_AFTER_S = os.environ.get("CHAIN_STALE_AFTER_S", "")
+CHAIN_PATIENCE_BLOCKS = os.environ.get("CHAIN_PATIENCE_BLOCKS", "")
+CHAIN_MAX_FEE_WEI = os.environ.get("CHAIN_MAX_FEE_WEI", "")
 AGENT_KEY = os.environ.get("AGENT_KEY", "")  # signs members' orders inside their mandates
 MQTT_URL = os.environ.get("MQTT_URL", "mqtt://127.0.0.1:1883")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}

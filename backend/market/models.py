@@ -19,7 +19,10 @@ class SideChoice(models.TextChoices):
 
 
 class DeliveryInterval(models.Model):
-    """One interval's way through the market; a state is only ever followed by the next one."""
+    """One interval's way through the market, state by state.
+
+    Only where the chain loses a block does it go back: from settled to committed, or from either to cleared.
+    """
 
     class State(models.TextChoices):
         """``cleared`` but never committed: its trades are void and it settles with the retailer alone."""

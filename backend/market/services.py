@@ -287,3 +287,10 @@ def mark_settled(interval_id: int) -> None:
     DeliveryInterval.objects.filter(pk=interval_id, state__in=[State.CLEARED, State.COMMITTED]).update(
         state=State.SETTLED
     )
+
+
+def mark_lost(interval_id: int, *, committed: bool) -> None:
+    """The chain has lost the block that settled the interval, and unless ``committed`` its commitment too."""
+    state = State.COMMITTED if committed else State.CLEARED
+    found = DeliveryInterval.objects.filter(pk=interval_id, state__in=[State.COMMITTED, State.SETTLED])
+    found.update(state=state)

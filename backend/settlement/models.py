@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from backend.market.models import DeliveryInterval
 from backend.registry.models import Meter, Participant
@@ -15,12 +16,23 @@ class OutboxTransaction(models.Model):
     """
 
     class State(models.TextChoices):
-        """``failed`` needs a person: the chain refused it for a reason that will not go away."""
+        """A row in a block is ``mined`` or ``reverted`` until the block lies deep enough.
+
+        Until then the chain may lose the block, and the row is ``sent`` again. ``failed`` needs a person: the
+        chain refused it for a reason that will not go away.
+        """
 
         PENDING = "pending"
         SENT = "sent"
+        MINED = "mined"
+        REVERTED = "reverted"
         CONFIRMED = "confirmed"
         FAILED = "failed"
+
+    ON_CHAIN = (State.MINED, State.CONFIRMED)
+    """It did what it was written for; while mined, that may yet be taken back."""
+    OPEN = (State.PENDING, State.SENT, State.REVERTED)
+    """Whether it will do what it was written for is not decided."""
 
     key = models.CharField(max_length=120, unique=True)
     contract = models.CharField(max_length=40)
@@ -34,27 +46,44 @@ class OutboxTransaction(models.Model):
     tip_wei = models.PositiveBigIntegerField(default=0)
     tx_hash = models.CharField(max_length=66, blank=True)
     replaced_hashes = models.JSONField(
-        default=list, help_text="same nonce, lower fee: one of them may be mined"
+        default=list, help_text="signed earlier, with lower fees or another nonce: one of them may be mined"
+    )
+    sent_at_block = models.PositiveBigIntegerField(
+        null=True, help_text="the newest block when these fees were offered"
     )
     block_number = models.PositiveBigIntegerField(null=True)
+    block_hash = models.CharField(max_length=66, blank=True)
     block_time = models.DateTimeField(null=True)
     gas_used = models.PositiveBigIntegerField(null=True)
-    error = models.TextField(blank=True)
+    error = models.TextField(blank=True, help_text="why it failed, or what it waits for")
+    since = models.DateTimeField(default=timezone.now, help_text="in this state; by the wall clock")
 
     class Meta:
-        indexes = (models.Index(fields=["state", "id"]), models.Index(fields=["sender", "nonce"]))
+        indexes = (models.Index(fields=["state", "id"]), models.Index(fields=["block_number"]))
         constraints = (
             models.CheckConstraint(
                 condition=~Q(state="sent") | (Q(nonce__isnull=False) & ~Q(tx_hash="")),
                 name="sent_can_be_sent_again",
             ),
             models.CheckConstraint(
-                condition=~Q(state="confirmed") | Q(block_number__isnull=False), name="confirmed_has_a_block"
+                condition=~Q(state__in=["mined", "reverted", "confirmed"]) | Q(block_number__isnull=False),
+                name="mined_has_a_block",
             ),
+            models.UniqueConstraint(fields=["sender", "nonce"], name="one_row_per_nonce"),
         )
 
     def __str__(self) -> str:
         return f"{self.key} {self.state}"
+
+    @property
+    def on_chain(self) -> bool:
+        """Whether it did what it was written for, as the chain stands."""
+        return self.state in self.ON_CHAIN
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still do what it was written for, but has not."""
+        return self.state in self.OPEN
 
     @property
     def signed_nonce(self) -> int:
@@ -62,6 +91,19 @@ class OutboxTransaction(models.Model):
         if self.nonce is None:
             raise ValueError(f"{self.key} was not signed yet")
         return self.nonce
+
+
+class ChainTrouble(models.Model):
+    """Why the outbox as a whole waits: one row, and none while the chain can be trusted."""
+
+    reason = models.TextField()
+    since = models.DateTimeField(default=timezone.now, help_text="by the wall clock")
+
+    class Meta:
+        constraints = (models.CheckConstraint(condition=Q(id=1), name="one_trouble"),)
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Commitment(models.Model):

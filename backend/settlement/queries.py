@@ -5,13 +5,14 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.market.models import DeliveryInterval
 from backend.registry import queries as registry
 from backend.registry.models import Meter, Participant, SupplyAgreement
 from backend.settlement import connection
-from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
+from backend.settlement.models import ChainTrouble, Commitment, OutboxTransaction, Settlement, StatementLine
 from domain.market import SettlementLine
 
 State = OutboxTransaction.State
@@ -48,7 +49,7 @@ def _line_facts(line: StatementLine) -> dict[str, Any]:
         "interval_start": line.settlement.interval.start,
         **{name: getattr(line, name) for name in LINE_FIELDS},
         "estimated": line.estimated,
-        "tx_hash": sent.tx_hash if sent.state == State.CONFIRMED else None,
+        "tx_hash": sent.tx_hash if sent.on_chain else None,
     }
 
 
@@ -73,7 +74,7 @@ def account(participant: Participant, now: datetime) -> dict[str, Any]:
 def chain_summary() -> dict[str, Any]:
     """Where the chain stands and how much of the books is on it."""
     last = (
-        Settlement.objects.filter(transaction__state=State.CONFIRMED)
+        Settlement.objects.filter(transaction__state__in=OutboxTransaction.ON_CHAIN)
         .select_related("interval", "transaction")
         .order_by("-interval__start")
         .first()
@@ -81,8 +82,8 @@ def chain_summary() -> dict[str, Any]:
     facts: dict[str, Any] = {
         "block_number": None,
         "block_time": None,
-        "commitments": Commitment.objects.filter(transaction__state=State.CONFIRMED).count(),
-        "settled": Settlement.objects.filter(transaction__state=State.CONFIRMED).count(),
+        "commitments": Commitment.objects.filter(transaction__state__in=OutboxTransaction.ON_CHAIN).count(),
+        "settled": Settlement.objects.filter(transaction__state__in=OutboxTransaction.ON_CHAIN).count(),
         "pending": OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).count(),
         "last_settled": last and {"interval_start": last.interval.start, "tx_hash": last.transaction.tx_hash},
     }
@@ -110,30 +111,47 @@ def has_unconfirmed() -> bool:
     return OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).exists()
 
 
-def pending(now: datetime) -> list[dict[str, Any]]:
-    """What the outbox owes by ``now``: [{stage, interval_start (None for registrations), waits_for}]."""
-    open_rows = OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT])
-    stuck = OutboxTransaction.objects.filter(state=State.FAILED, function="settleBatch")
-    rows = (open_rows | stuck).select_related("commitment__interval", "settlement__interval").order_by("id")
-    return [facts for facts in map(_pending_facts, rows) if _is_due(facts, now)]
+def trouble() -> dict[str, Any] | None:
+    """Why the outbox as a whole waits, {reason, age_s}, or None while it works."""
+    found = ChainTrouble.objects.filter(id=1).first()
+    return None if found is None else {"reason": found.reason, "age_s": _age_s(found.since)}
 
 
-def _pending_facts(row: OutboxTransaction) -> dict[str, Any]:
+def waiting() -> list[dict[str, Any]]:
+    """Rows that are not done with, the oldest first, each with its reason and how long it is in its state.
+
+    A failed row needs a person, unless its interval has been settled without it.
+    """
+    withdrawn = Q(function="settleBatch", settlement__isnull=True)
+    superseded = Q(commitment__interval__state=DeliveryInterval.State.SETTLED)
+    rows = (
+        OutboxTransaction.objects.exclude(state=State.CONFIRMED)
+        .exclude(Q(state=State.FAILED) & (withdrawn | superseded))
+        .select_related("commitment__interval", "settlement__interval")
+        .order_by("id")
+    )
+    return [_waiting_facts(row) for row in rows]
+
+
+def _waiting_facts(row: OutboxTransaction) -> dict[str, Any]:
     batch = getattr(row, "commitment", None) or getattr(row, "settlement", None)
-    waits_for = {
+    reasons = {
+        State.PENDING: "the outbox",
         State.SENT: "the next block",
-        State.PENDING: row.error or "the outbox",
-        State.FAILED: f"a person: {row.error}",
+        State.MINED: "blocks on top of its own",
     }
     return {
+        "key": row.key,
         "stage": BATCH_STAGES.get(row.function, "register"),
         "interval_start": batch.interval.start if batch else None,
-        "waits_for": waits_for[State(row.state)],
+        "state": row.state,
+        "reason": row.error or reasons[State(row.state)],
+        "age_s": _age_s(row.since),
     }
 
 
-def _is_due(facts: dict[str, Any], now: datetime) -> bool:
-    return facts["interval_start"] is None or facts["stage"] == "commit" or facts["interval_start"] < now
+def _age_s(since: datetime) -> int:
+    return int((timezone.now() - since).total_seconds())
 
 
 def net_by_participant(start: datetime, end: datetime) -> dict[int, int]:
@@ -158,14 +176,13 @@ def conserved(start: datetime, end: datetime) -> bool:
     Looks at every interval that begins in ``[start, end)`` and that the chain has settled.
     """
     settled = Settlement.objects.filter(
-        interval__start__gte=start, interval__start__lt=end, transaction__state=State.CONFIRMED
+        interval__start__gte=start, interval__start__lt=end, transaction__state__in=OutboxTransaction.ON_CHAIN
     ).annotate(net=Coalesce(Sum("lines__net_micro"), 0))
     return not settled.exclude(net=F("retailer_micro") + F("fee_micro"), agrees=True).exists()
 
 
 def confirmed_lines() -> dict[tuple[int, str], StatementLine]:
     """Lines that the chain has settled, by what the chain calls them: (interval start, meter id)."""
-    found = StatementLine.objects.filter(settlement__transaction__state=State.CONFIRMED).select_related(
-        "meter", "participant", "settlement__interval", "settlement__transaction"
-    )
+    settled = StatementLine.objects.filter(settlement__transaction__state__in=OutboxTransaction.ON_CHAIN)
+    found = settled.select_related("meter", "participant", "settlement__interval", "settlement__transaction")
     return {(int(line.settlement.interval.start.timestamp()), line.meter.meter_id): line for line in found}

@@ -11,7 +11,14 @@ from backend.settlement.queries import LINE_FIELDS
 from backend.telemetry.models import Reading
 
 State = OutboxTransaction.State
-PROGRESS = {State.PENDING: "pending", State.SENT: "pending", State.CONFIRMED: "done", State.FAILED: "failed"}
+PROGRESS = {
+    State.PENDING: "pending",
+    State.SENT: "pending",
+    State.MINED: "done",
+    State.REVERTED: "failed",
+    State.CONFIRMED: "done",
+    State.FAILED: "failed",
+}
 
 
 @dataclass(frozen=True, slots=True)

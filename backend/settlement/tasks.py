@@ -1,20 +1,15 @@
 """Settlement's tasks: the outbox's sender."""
 
-import logging
-
 from celery import shared_task
 from django.core.cache import cache
 
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.registry.tasks import announce, request_tick
 from backend.settlement import connection, queries, services
-from backend.settlement.models import OutboxTransaction
 
 ANNOUNCED = {"commitBatch": "committed", "settleBatch": "settled"}
-logger = logging.getLogger(__name__)
 NEXT_ROUND_S = 0.5
 EXPIRES_S = 10
-_trouble: list[str] = []
 
 
 @shared_task(name="backend.settlement.tasks.pump")
@@ -27,16 +22,13 @@ def pump() -> int:
     try:
         changed = services.pump(connection.chain(), operator_key=connection.secret_key("OPERATOR_KEY"))
     except (ChainUnavailableError, ContractsMissingError) as error:
-        if _trouble != [str(error)]:
-            logger.warning("the outbox waits: %s", error)
-        _trouble[:] = [str(error)]
+        services.waits(str(error))
         return 0
-    if _trouble:
-        logger.info("the outbox goes on")
-        _trouble.clear()
     for row in changed:
-        if row.state == OutboxTransaction.State.CONFIRMED and row.function in ANNOUNCED:
+        if row.function in ANNOUNCED and row.on_chain:
             announce(ANNOUNCED[row.function], key=row.key)
+        elif row.error == services.LOST:
+            announce("undone", key=row.key)
     if changed:
         request_tick()
     if queries.has_unconfirmed() and cache.add("settlement:next-pump", 1, timeout=1):

@@ -3,6 +3,7 @@
 from backend.settlement.services.commitment import commit
 from backend.settlement.services.delivery import settle
 from backend.settlement.services.deployment import deploy
+from backend.settlement.services.follower import LOST
 from backend.settlement.services.outbox import enqueue, pump, retry
 from backend.settlement.services.registration import (
     register_all,
@@ -10,8 +11,10 @@ from backend.settlement.services.registration import (
     register_members,
     register_supply,
 )
+from backend.settlement.services.trouble import waits
 
 __all__ = [
+    "LOST",
     "commit",
     "deploy",
     "enqueue",
@@ -22,4 +25,5 @@ __all__ = [
     "register_supply",
     "retry",
     "settle",
+    "waits",
 ]

@@ -1,12 +1,13 @@
-"""What the platform learns from a mined transaction."""
+"""What the platform learns from a mined transaction, and forgets when the chain loses it."""
 
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from backend.chain.client import Chain, Receipt
-from backend.market.services import mark_committed, mark_settled
+from backend.market.services import mark_committed, mark_lost, mark_settled
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
+from backend.settlement.services.rows import move
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +29,52 @@ LINE_FIELDS = {
 """The contract's ``Line`` by the names of ``domain.market.SettlementLine``."""
 
 
-def confirmed(chain: Chain, row: OutboxTransaction, receipt: Receipt) -> None:
-    """Move on what the row was written for, in the transaction that confirms it. May happen twice."""
+def mined(chain: Chain, row: OutboxTransaction, receipt: Receipt) -> None:
+    """Move on what the row was written for, in the transaction that marks it mined. May happen twice."""
     after = _AFTER.get(row.function)
     if after:
         after(chain, row, receipt)
+
+
+def undone(row: OutboxTransaction) -> None:
+    """Take back what ``mined`` moved on; the row and all that were lost with it are marked sent already."""
+    Settlement.objects.filter(transaction=row).update(agrees=None, unpaid_micro=0)
+    interval_id = _interval_of(row)
+    on_chain = {"interval_id": interval_id, "transaction__state__in": OutboxTransaction.ON_CHAIN}
+    if interval_id is not None and not Settlement.objects.filter(**on_chain).exists():
+        mark_lost(interval_id, committed=Commitment.objects.filter(**on_chain).exists())
+
+
+def final(row: OutboxTransaction) -> None:
+    """Draw the consequence of a row that succeeded or failed for good.
+
+    Trades whose commitment has failed for good cannot be settled, not even where the chain had taken the
+    commitment once and then lost it. A settlement that was written on top of it is withdrawn, so that the
+    interval settles with the retailer alone.
+    """
+    interval_id = _interval_of(row)
+    failed = OutboxTransaction.State.FAILED
+    if not Commitment.objects.filter(interval_id=interval_id, transaction__state=failed).exists():
+        return
+    stale = Settlement.objects.filter(
+        interval_id=interval_id,
+        interval__trades__isnull=False,
+        transaction__state__in=[OutboxTransaction.State.PENDING, failed],
+    )
+    for settlement in stale.select_related("transaction", "interval").distinct():
+        logger.error("%s: its commitment is lost for good; its trades are void", settlement.interval)
+        sent = settlement.transaction
+        settlement.delete()
+        move(sent, failed, key=f"{sent.key} withdrawn {sent.pk}", error="withdrawn: its commitment was lost")
+
+
+def _interval_of(row: OutboxTransaction) -> int | None:
+    """The interval (by key) that the row commits or settles."""
+    for batch in (Commitment, Settlement):
+        found = batch.objects.filter(transaction=row).values_list("interval_id", flat=True).first()
+        if found is not None:
+            return found
+    return None
 
 
 def _after_commit(_chain: Chain, row: OutboxTransaction, _receipt: Receipt) -> None:

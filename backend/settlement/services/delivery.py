@@ -14,14 +14,13 @@ from backend.registry import queries as registry
 from backend.registry.models import Meter
 from backend.settlement import batch as batches
 from backend.settlement import connection
-from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
+from backend.settlement.models import Commitment, Settlement, StatementLine
 from backend.settlement.services import admission
 from backend.settlement.services.outbox import enqueue
 from backend.telemetry.models import Reading
 from domain.market import SettlementLine
 from pricing.settlement import IntervalSettlement, MeterInterval, settle_interval
 
-State = OutboxTransaction.State
 logger = logging.getLogger(__name__)
 
 
@@ -38,9 +37,9 @@ def settle(interval_id: int, as_of: datetime) -> list[str]:
     if as_of < interval.end:
         return [f"end of delivery at {interval.end.isoformat()}"]
     commitment = Commitment.objects.filter(interval=interval).select_related("transaction").first()
-    if commitment and commitment.transaction.state in (State.PENDING, State.SENT):
+    if commitment and commitment.transaction.is_open:
         return ["commitment on chain"]
-    committed = commitment is not None and commitment.transaction.state == State.CONFIRMED
+    committed = commitment is not None and commitment.transaction.on_chain
     try:
         batch = commitment.batch if commitment and committed else _retail_only(interval)
     except (ChainUnavailableError, ContractsMissingError) as error:

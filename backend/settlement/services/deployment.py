@@ -14,7 +14,7 @@ from backend.registry import signing
 from backend.registry.models import Community
 from backend.settlement import connection
 from backend.settlement.models import OutboxTransaction, Settlement
-from backend.settlement.services.outbox import UNSENT
+from backend.settlement.services.rows import NOT_IN_A_BLOCK, UNSENT
 
 State = OutboxTransaction.State
 BATCH_FUNCTIONS = ("commitBatch", "settleBatch")
@@ -130,5 +130,5 @@ def _start_over() -> None:
     )
     batches.update(nonce=None)
     OutboxTransaction.objects.exclude(function__in=BATCH_FUNCTIONS).update(
-        state=State.PENDING, error="", block_number=None, block_time=None, gas_used=None, **UNSENT
+        state=State.PENDING, error="", **NOT_IN_A_BLOCK, **UNSENT
     )

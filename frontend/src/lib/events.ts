@@ -9,6 +9,7 @@ const STALE: Record<string, readonly string[]> = {
   cleared: ["intervals", "series", "orders", "book", "trades", "live"],
   committed: ["intervals", "trades", "receipt", "live"],
   settled: ["intervals", "trades", "receipt", "live", "account", "statement", "pipeline"],
+  undone: ["intervals", "trades", "receipt", "live", "account", "statement", "pipeline"],
   clock: ["clock"],
 };
 const REFRESH_MS = 1500;

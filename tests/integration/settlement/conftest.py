@@ -137,6 +137,12 @@ class World:
             self.node.mine(at)
         raise AssertionError("the outbox does not come to rest")
 
+    def bury(self, blocks, at=None):
+        """Mine blocks, the first of them at `at`, and tell the outbox."""
+        for _ in range(blocks):
+            self.node.mine(at or self.node.time())
+        self.pump()
+
     def order(self, name, side, wh, limit, *, by=""):
         unsigned = {
             "owner": address_of(name),
@@ -206,6 +212,9 @@ class World:
 
     def balance(self, name):
         return self.chain.call("exchange", "balanceOf", address_of(name))
+
+    def balances(self):
+        return {name: self.balance(name) for name in [*NAMES, "retailer", "fund"]}
 
     def total(self):
         return sum(map(self.balance, [*NAMES, "retailer", "fund"]))
@@ -322,6 +331,7 @@ def world(node, deployment, settings, transactional_db):  # noqa: ARG001 - each 
     built.run(opened)
     assert set(OutboxTransaction.objects.values_list("state", flat=True)) == {"confirmed"}
     yield built
+    node.rpc("anvil_dropAllTransactions")
     node.rpc("evm_revert", snapshot)
 
 

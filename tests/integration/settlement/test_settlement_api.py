@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from backend.market.models import Trade
 from backend.registry.models import Community
-from backend.settlement import connection, services
+from backend.settlement import connection, services, tasks
 
 OPENING = 50_000_000
 HOUR = timedelta(hours=1)
@@ -121,3 +121,40 @@ def test_contracts_are_deployed_once_and_recorded(world, settings, tmp_path):
     assert world.chain.call("exchange", "retailer") == community.retailer_address
     with pytest.raises(CommandError, match="is on chain 31337, not 11155111"):
         call_command("deploy_contracts", "--network", "sepolia")
+
+
+def test_the_pipelines_status_says_what_the_chain_side_waits_for(world, get, settings):
+    world.commit_nothing()
+    world.read("ana", 2_000, 0)
+    world.read("ben", 0, 2_000, signer="somebody else")
+    world.read("cleo", 0, 0)
+    assert get("operator", "pipeline/status").json()["outbox"] == []
+    world.settle()
+    status = get("operator", "pipeline/status").json()
+    (row,) = status["outbox"]
+    assert (row["key"], row["stage"], row["state"]) == (world.row("settle").key, "settle", "failed")
+    assert row["interval_start"] == world.start.isoformat().replace("+00:00", "Z")
+    assert row["reason"].startswith("InvalidReading(")
+    assert 0 <= row["age_s"] < 600
+    assert status["chain_trouble"] is None
+    settings.CHAIN_RPC_URL = "http://user:secret@127.0.0.1:1/secret"
+    assert tasks.pump() == 0
+    trouble = get("auditor", "pipeline/status").json()["chain_trouble"]
+    assert trouble["reason"] == "http://127.0.0.1:1: ConnectionError"
+    assert 0 <= trouble["age_s"] < 600
+    listed = StringIO()
+    call_command("outbox", stdout=listed)
+    assert "the outbox waits" in listed.getvalue()
+    assert f"{row['key']}  InvalidReading(" in listed.getvalue()
+    assert get("ana", "pipeline/status").status_code == 403
+
+
+def test_a_refused_commitment_is_an_alarm_until_the_interval_is_settled_without_it(world, get):
+    world.trade()
+    services.commit(world.interval.pk, world.start - HOUR)
+    world.run(world.start)
+    (row,) = get("operator", "pipeline/status").json()["outbox"]
+    assert (row["stage"], row["state"]) == ("commit", "failed")
+    world.read_all()
+    world.settle()
+    assert get("operator", "pipeline/status").json()["outbox"] == []

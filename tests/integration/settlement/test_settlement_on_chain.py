@@ -150,9 +150,9 @@ def test_the_chain_refuses_a_reading_that_the_meter_did_not_sign(world):
     assert row.error.startswith("InvalidReading(")
     assert world.balance("ana") == OPENING
     assert world.interval.state == "committed"
-    (stuck,) = queries.pending(world.end)
-    assert stuck["stage"] == "settle"
-    assert "InvalidReading" in stuck["waits_for"]
+    (stuck,) = queries.waiting()
+    assert (stuck["stage"], stuck["state"]) == ("settle", "failed")
+    assert "InvalidReading" in stuck["reason"]
 
 
 def test_what_a_member_cannot_pay_is_borne_by_the_retailer(world):

@@ -5,12 +5,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from backend.settlement import services
-from backend.settlement.models import OutboxTransaction
+from backend.settlement import queries, services
 
 
 class Command(BaseCommand):
-    help = "List transactions that are not confirmed; --retry KEY lets a failed one be sent again."
+    help = "List transactions that are not final, and why; --retry KEY lets a failed one be sent again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--retry", metavar="KEY")
@@ -19,7 +18,9 @@ class Command(BaseCommand):
         key = options["retry"]
         if key and not services.retry(key):
             raise CommandError(f"no failed transaction is called {key}")
-        rows = OutboxTransaction.objects.exclude(state=OutboxTransaction.State.CONFIRMED).order_by("id")
+        if trouble := queries.trouble():
+            self.stdout.write(f"the outbox waits, {trouble['age_s']} s by now: {trouble['reason']}")
+        rows = queries.waiting()
         for row in rows:
-            self.stdout.write(f"{row.state:8}  {row.key}  {row.error}")
-        self.stdout.write(f"{len(rows)} not confirmed")
+            self.stdout.write("{state:9} {age_s:7} s  {key}  {reason}".format_map(row))
+        self.stdout.write(f"{len(rows)} not final")

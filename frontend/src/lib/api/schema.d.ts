@@ -502,6 +502,11 @@ export interface components {
             pending: number;
             last_settled: components["schemas"]["LastSettled"] | null;
         };
+        /** @description Why nothing is sent to the chain or learned from it, and for how long (seconds of the wall clock). */
+        ChainTrouble: {
+            reason: string;
+            age_s: number;
+        };
         /** @description Community time. */
         Clock: {
             /** Format: date-time */
@@ -765,6 +770,25 @@ export interface components {
          * @enum {string}
          */
         OrderStateEnum: "open" | "cancelled" | "matched" | "unmatched";
+        /** @description A transaction that is not final; a failed one needs a person. */
+        OutboxRow: {
+            key: string;
+            stage: components["schemas"]["StageEnum"];
+            /** Format: date-time */
+            interval_start: string | null;
+            state: components["schemas"]["OutboxRowStateEnum"];
+            reason: string;
+            age_s: number;
+        };
+        /**
+         * @description * `pending` - pending
+         *     * `sent` - sent
+         *     * `mined` - mined
+         *     * `reverted` - reverted
+         *     * `failed` - failed
+         * @enum {string}
+         */
+        OutboxRowStateEnum: "pending" | "sent" | "mined" | "reverted" | "failed";
         /** @description What a member is known by. */
         Participant: {
             id: number;
@@ -792,6 +816,8 @@ export interface components {
             pending: components["schemas"]["Pending"][];
             committed: number;
             settled: number;
+            chain_trouble: components["schemas"]["ChainTrouble"] | null;
+            outbox: components["schemas"]["OutboxRow"][];
         };
         /** @description The next decision of one's battery. */
         Plan: {
@@ -954,6 +980,13 @@ export interface components {
             message: components["schemas"]["SupplyMessageRequest"];
             signature: string;
         };
+        /**
+         * @description * `register` - register
+         *     * `commit` - commit
+         *     * `settle` - settle
+         * @enum {string}
+         */
+        StageEnum: "register" | "commit" | "settle";
         /** @description A member's lines and their sums. */
         Statement: {
             participant: string;

@@ -1,0 +1,199 @@
+"""Blocks that the chain replaces: what they said is taken back, and the books end where the chain does."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from backend.market.models import Order, Trade
+from backend.settlement import queries, services, tasks
+from backend.settlement.models import Settlement
+from backend.settlement.services import confirmation
+
+HOUR = timedelta(hours=1)
+DEPTH = 3
+
+
+@pytest.fixture
+def deep(world, settings):
+    """A community that waits for three blocks on top."""
+    settings.CHAIN_CONFIRMATIONS = DEPTH
+    return world
+
+
+@pytest.fixture
+def settled(deep):
+    """Committed for good, settled in the newest block, and one member who cannot pay all."""
+    deep.trade()
+    deep.commit()
+    deep.bury(DEPTH, at=deep.end + timedelta(seconds=1))
+    deep.read("ana", 1_000_000, 0)
+    deep.read("ben", 0, 2_000)
+    deep.read("cleo", 0, 0)
+    deep.settle()
+    assert (deep.row("commit").state, deep.row("settle").state) == ("confirmed", "mined")
+    assert deep.interval.state == "settled"
+    return deep
+
+
+def reorganise(world, depth, *, keep=()):
+    """Replace the newest blocks; the transactions of the rows in ``keep`` are in the new ones, one each."""
+    raw = [world.node.rpc("eth_getRawTransactionByHash", row.tx_hash) for row in keep]
+    world.node.rpc("anvil_reorg", depth, [[transaction, n] for n, transaction in enumerate(raw)])
+
+
+def differences():
+    out = StringIO()
+    call_command("audit_chain", "--json", stdout=out)
+    return json.loads(out.getvalue())["differences"]
+
+
+def test_a_settlement_that_the_chain_dropped_is_taken_back_and_sent_again(settled):
+    world = settled
+    before, balances = world.row("settle"), world.balances()
+    assert Settlement.objects.get().unpaid_micro > 0
+    reorganise(world, DEPTH)
+    assert world.balances() != balances
+    world.pump()
+    lost, settlement = world.row("settle"), Settlement.objects.get()
+    assert (lost.state, lost.error, lost.block_hash) == ("sent", services.LOST, "")
+    assert world.interval.state == "committed"
+    assert (settlement.agrees, settlement.unpaid_micro) == (None, 0)
+    assert queries.chain_summary()["settled"] == 0
+    assert differences() == []
+    world.bury(1, at=world.end + timedelta(minutes=1))
+    again, settlement = world.row("settle"), Settlement.objects.get()
+    assert (again.state, again.nonce, again.tx_hash) == ("mined", before.nonce, before.tx_hash)
+    assert again.block_hash != before.block_hash
+    assert (world.interval.state, settlement.agrees, settlement.unpaid_micro > 0) == ("settled", True, True)
+    assert world.balances() == balances
+    world.bury(DEPTH)
+    assert world.row("settle").state == "confirmed"
+    assert differences() == []
+
+
+def test_a_settlement_that_moved_to_another_block_is_found_there(settled):
+    world = settled
+    before, balances = world.row("settle"), world.balances()
+    reorganise(world, DEPTH, keep=[before])
+    world.pump()
+    after = world.row("settle")
+    assert (after.state, after.tx_hash) == ("mined", before.tx_hash)
+    assert (after.block_number, after.block_hash) != (before.block_number, before.block_hash)
+    assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
+    assert world.balances() == balances
+    world.bury(DEPTH)
+    assert world.row("settle").state == "confirmed"
+    assert differences() == []
+
+
+def test_confirmations_are_counted_from_the_block_that_replaced_the_first(settled):
+    world = settled
+    world.bury(DEPTH - 1)
+    reorganise(world, DEPTH, keep=[world.row("settle")])
+    number = world.row("settle").block_number
+    world.pump()
+    assert world.chain.head().number - number == DEPTH - 1
+    assert world.row("settle").state == "mined"
+    world.bury(DEPTH)
+    assert world.row("settle").state == "confirmed"
+
+
+def test_whoever_is_killed_while_taking_back_takes_back_again(settled, monkeypatch):
+    world = settled
+    reorganise(world, DEPTH)
+
+    def die(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(confirmation, "mark_lost", die)
+        with pytest.raises(KeyboardInterrupt):
+            world.pump()
+    assert (world.row("settle").state, world.interval.state) == ("mined", "settled")
+    assert Settlement.objects.get().agrees
+    world.pump()
+    assert (world.row("settle").state, world.interval.state) == ("sent", "committed")
+
+
+def test_commitment_and_settlement_come_back_in_order(deep):
+    world = deep
+    world.trade()
+    world.commit()
+    world.read_all()
+    world.settle()
+    balances = world.balances()
+    rows = [world.row("commit"), world.row("settle")]
+    reorganise(world, world.chain.head().number - rows[0].block_number + 1)
+    world.pump()
+    assert [world.row(row.key.split(":")[0]).state for row in rows] == ["sent", "sent"]
+    assert world.interval.state == "cleared"
+    assert Trade.objects.exists()
+    world.node.rpc("anvil_dropTransaction", rows[1].tx_hash)
+    world.node.rpc("evm_mine")  # still before delivery, as the blocks that were replaced
+    world.pump()
+    assert world.interval.state == "committed"
+    world.bury(1, at=world.end + timedelta(minutes=1))
+    assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
+    assert world.balances() == balances
+
+
+def test_a_commitment_lost_after_delivery_began_leaves_a_retail_only_interval(deep):
+    world = deep
+    world.trade()
+    world.commit()
+    world.read_all()
+    world.settle()
+    reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
+    world.pump()
+    assert world.interval.state == "cleared"
+    world.bury(1, at=world.end + timedelta(minutes=1))
+    assert (world.row("commit").state, world.row("settle").state) == ("reverted", "reverted")
+    assert world.row("commit").error.startswith("DeliveryStarted(")
+    assert Trade.objects.exists()
+    world.bury(DEPTH)
+    assert world.row("commit").state == "failed"
+    assert not Settlement.objects.exists()
+    world.settle(world.end + timedelta(minutes=2))
+    assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
+    assert not Trade.objects.exists()
+    assert set(Order.objects.values_list("state", flat=True)) == {"unmatched"}
+    assert world.lines["ana"].bought_wh == 0
+    assert differences() == []
+    assert [row["state"] for row in queries.waiting()] == ["mined"]
+
+
+def test_a_commitment_that_was_too_late_in_one_block_and_in_time_in_another_stands(deep):
+    world = deep
+    world.trade()
+    services.commit(world.interval.pk, world.start - HOUR)
+    world.pump()
+    world.node.mine(world.start)
+    world.pump()
+    late = world.row("commit")
+    assert late.state == "reverted"
+    world.read_all()
+    assert services.settle(world.interval.pk, world.end) == ["commitment on chain"]
+    reorganise(world, 1, keep=[late])
+    world.pump()
+    assert (world.row("commit").state, world.row("commit").error) == ("mined", "")
+    assert world.interval.state == "committed"
+    world.settle()
+    assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
+    assert Trade.objects.exists()
+
+
+def test_a_node_that_denies_what_was_final_is_not_believed(settled, caplog):
+    world = settled
+    world.bury(DEPTH)
+    final = world.row("settle")
+    assert final.state == "confirmed"
+    reorganise(world, DEPTH + 1)
+    for _ in range(2):
+        assert tasks.pump() == 0
+    assert (world.row("settle").state, world.row("settle").block_hash) == ("confirmed", final.block_hash)
+    assert world.interval.state == "settled"
+    assert queries.trouble()["reason"] == f"the node denies block {final.block_number}, which was final"
+    assert caplog.text.count("the outbox waits: the node denies block") == 1

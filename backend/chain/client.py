@@ -98,8 +98,7 @@ class Chain:
 
     def block(self, number: int) -> Head | None:
         """The block with this number, or None where the chain is shorter."""
-        found = self._block(BlockNumber(number))
-        return None if found is None else _head(found)
+        return _head(found) if (found := self._block(BlockNumber(number))) else None
 
     def fees(self) -> Fees:
         """Fees that stay enough while the base fee doubles."""
@@ -210,7 +209,10 @@ class Chain:
         held = block["transactions"] if block and block["hash"] == raw["blockHash"] else ()
         if block is None or HexBytes(tx_hash) not in held:
             raise ChainUnavailableError(f"receipt and block of {tx_hash} contradict each other")
-        sent = self._web3.eth.get_transaction(HexStr(tx_hash))
+        try:
+            sent = self._web3.eth.get_transaction(HexStr(tx_hash))
+        except TransactionNotFound as error:
+            raise ChainUnavailableError(f"{tx_hash} has a receipt and is unknown") from error
         return Receipt(
             tx_hash=raw["transactionHash"].to_0x_hex(),
             sender=sent["from"],
@@ -233,9 +235,14 @@ class Chain:
 
     def why_reverted(self, receipt: Receipt) -> RevertedError:
         """The contract's reason for a mined failure, found by calling it again in the same block."""
-        sent = self._web3.eth.get_transaction(receipt.raw["transactionHash"])
-        again: TxParams = {"from": sent["from"], "to": sent["to"], "data": sent["input"], "gas": sent["gas"]}
         try:
+            sent = self._web3.eth.get_transaction(receipt.raw["transactionHash"])
+            again: TxParams = {
+                "from": sent["from"],
+                "to": sent["to"],
+                "data": sent["input"],
+                "gas": sent["gas"],
+            }
             self._web3.eth.call(again, receipt.block_number)
         except ContractLogicError as error:
             return self._reverted(error)

@@ -65,7 +65,9 @@ def final(row: OutboxTransaction) -> None:
         logger.error("%s: its commitment is lost for good; its trades are void", settlement.interval)
         sent = settlement.transaction
         settlement.delete()
-        move(sent, failed, key=f"{sent.key} withdrawn {sent.pk}", error="withdrawn: its commitment was lost")
+        # Without its nonce it is not followed any more: whatever block loses it, it is never sent again.
+        withdrawn = {"key": f"{sent.key} withdrawn {sent.pk}", "nonce": None}
+        move(sent, failed, **withdrawn, error="withdrawn: its commitment was lost")
 
 
 def _interval_of(row: OutboxTransaction) -> int | None:

@@ -9,7 +9,7 @@ import logging
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from backend.chain.client import Chain, Head
 from backend.chain.errors import ChainUnavailableError
@@ -39,7 +39,7 @@ def trusted_head(chain: Chain, caution: Caution, now: datetime) -> Head:
         raise ChainUnavailableError(
             f"the node's newest block is more than {caution.stale_after} behind the community's clock"
         )
-    seen = OutboxTransaction.objects.aggregate(newest=Max("block_number"))["newest"] or 0
+    seen = _in_blocks().aggregate(newest=Max("block_number"))["newest"] or 0
     if caution.confirmations and head.number < seen:
         raise ChainUnavailableError(f"the node went back below block {seen}, which it had shown before")
     return head
@@ -81,15 +81,16 @@ def make_final(head: Head, caution: Caution) -> list[OutboxTransaction]:
     return rows
 
 
-def _lost(chain: Chain) -> list[OutboxTransaction]:
-    """Rows whose block is not on the chain; a final row whose block is there vouches for all before it.
+def _in_blocks() -> QuerySet[OutboxTransaction]:
+    """Rows that were seen in a block; those without a nonce belong to contracts or intervals of the past."""
+    return OutboxTransaction.objects.filter(nonce__isnull=False).exclude(block_hash="")
 
-    Rows without a nonce belong to contracts that were replaced.
-    """
-    in_blocks = OutboxTransaction.objects.filter(nonce__isnull=False).exclude(block_hash="")
+
+def _lost(chain: Chain) -> list[OutboxTransaction]:
+    """Rows whose block is not on the chain; a final row whose block is there vouches for all before it."""
     lost = []
     hashes: dict[int, str | None] = {}
-    for row in in_blocks.order_by("-block_number", "-nonce").iterator():
+    for row in _in_blocks().order_by("-block_number", "-nonce").iterator():
         number = row.block_number or 0
         if number not in hashes:
             block = chain.block(number)

@@ -122,7 +122,9 @@ class World:
         transact(self.node, self.chain, deployer, "exchange", "depositFor", address_of(name), amount)
 
     def row(self, kind):
-        return OutboxTransaction.objects.get(key__startswith=f"{kind}:")
+        """The row that commits or settles; not one that was withdrawn."""
+        rows = OutboxTransaction.objects.exclude(key__contains="withdrawn")
+        return rows.get(key__startswith=f"{kind}:")
 
     def pump(self):
         return services.pump(self.chain, operator_key=connection.secret_key("OPERATOR_KEY"))

@@ -56,8 +56,11 @@ def test_a_transaction_that_blocks_pass_by_offers_more(sent):
 def test_only_the_first_in_line_offers_more(sent):
     world = sent
     services.enqueue("behind", "exchange", "cancelNonce", [world.operator, 77])
+    world.node.rpc("evm_setBlockGasLimit", ROOMY_BLOCK)
     world.pump()
+    world.node.rpc("evm_setBlockGasLimit", FULL_BLOCK)
     behind = OutboxTransaction.objects.get(key="behind")
+    assert behind.state == "sent"
     world.bury(PATIENCE)
     assert world.row("commit").replaced_hashes
     assert OutboxTransaction.objects.get(key="behind").tx_hash == behind.tx_hash

@@ -74,6 +74,20 @@ def test_a_settlement_that_the_chain_dropped_is_taken_back_and_sent_again(settle
     assert differences() == []
 
 
+def test_pages_are_told_that_something_was_taken_back(settled, monkeypatch):
+    world = settled
+    told = []
+    monkeypatch.setattr(tasks, "announce", lambda event, key: told.append((event, key)))
+    monkeypatch.setattr(tasks, "request_tick", lambda: None)
+    monkeypatch.setattr(tasks.queries, "has_unconfirmed", lambda: False)
+    reorganise(world, DEPTH)
+    assert tasks.pump() == 1
+    assert told == [("undone", world.row("settle").key)]
+    world.node.mine(world.end + timedelta(minutes=1))
+    assert tasks.pump() == 1
+    assert told[1:] == [("settled", world.row("settle").key)]
+
+
 def test_a_settlement_that_moved_to_another_block_is_found_there(settled):
     world = settled
     before, balances = world.row("settle"), world.balances()
@@ -163,6 +177,30 @@ def test_a_commitment_lost_after_delivery_began_leaves_a_retail_only_interval(de
     assert world.lines["ana"].bought_wh == 0
     assert differences() == []
     assert [row["state"] for row in queries.waiting()] == ["mined"]
+
+
+def test_a_chain_without_confirmations_that_forgot_both_settles_retail_only_as_well(world):
+    """A local Anvil that was killed; what is withdrawn stays so, also when the next blocks are lost."""
+    world.trade()
+    world.commit()
+    world.read_all()
+    world.settle()
+    assert (world.row("commit").state, world.row("settle").state) == ("confirmed", "confirmed")
+    reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
+    world.pump()
+    world.bury(1, at=world.end + timedelta(minutes=1))
+    assert (world.row("commit").state, world.interval.state) == ("failed", "cleared")
+    assert not Settlement.objects.exists()
+    for _ in range(2):
+        world.settle(world.end + timedelta(minutes=2))
+        assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
+        assert differences() == []
+        reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
+        world.pump()
+        world.bury(1, at=world.end + timedelta(minutes=3))
+        world.bury(1, at=world.end + timedelta(minutes=4))
+    assert (world.interval.state, world.row("commit").state) == ("settled", "failed")
+    assert differences() == []
 
 
 def test_a_commitment_that_was_too_late_in_one_block_and_in_time_in_another_stands(deep):

@@ -104,6 +104,7 @@ LIES = {
         "a receipt of another transaction",
     ),
     "receipt in no block": ("eth_getTransactionReceipt", changed(of_another_block), "contradict each other"),
+    "receipt of nothing": ("eth_getTransactionByHash", says(None), "has a receipt and is unknown"),
     "nonce jumps": ("eth_getTransactionCount", changed(jumped), "nonce jumped"),
     "nonce forgotten": ("eth_getTransactionCount", says("0x0"), "the node has forgotten transactions"),
     "fails": ("*", http_500, "HTTPError"),

@@ -13,9 +13,10 @@ from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_utils.crypto import keccak
 
-from domain.market import SettlementPrices
+from domain.market import ORDERS_AN_INTERVAL, SettlementPrices
+from domain.meter_ids import FIRST_NUMBER, meter_id
 from domain.typed_data import DOMAIN_NAME, DOMAIN_VERSION, typed_data
-from pricing.settlement import fallback, settle_meter
+from pricing.settlement import Purchase, Sale, fallback, settle_meter
 
 FOLDER = Path(__file__).parent
 CHAIN_ID = 31337
@@ -26,6 +27,7 @@ OTHER = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
 AGENT = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"
 METER_KEY = "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6"
 LARGEST = 2**53 - 1
+INTERVAL_S = 900
 
 
 def signed_case(name: str, primary_type: str, message: dict[str, Any], private_key: str) -> dict[str, Any]:
@@ -49,9 +51,9 @@ def digest(signable: SignableMessage) -> bytes:
 
 
 def eip712() -> dict[str, Any]:
-    """Signed messages of the four types."""
+    """Signed messages of every type. In one domain, although readings and attestations have the oracle's."""
     owner, other, agent = (Account.from_key(key).address for key in (OWNER, OTHER, AGENT))
-    meter = "0x" + keccak(text="fontana/rossi/grid").hex()
+    meter = meter_id(owner, FIRST_NUMBER["grid"])
     far_meter = "0x" + "ff" * 32
     buy = {
         "owner": owner,
@@ -63,7 +65,7 @@ def eip712() -> dict[str, Any]:
         "limitPrice": 210_000,
         "feeCap": 5_000,
         "imbalanceCap": 100_000,
-        "nonce": 7,
+        "nonce": 1_750_000_500 * ORDERS_AN_INTERVAL + 7,
         "expiry": 1_750_000_000,
     }
     sell = {
@@ -84,15 +86,18 @@ def eip712() -> dict[str, Any]:
         "agent": agent,
         "maxBuyPrice": 300_000,
         "minSellPrice": 60_000,
+        "feeCap": 5_000,
+        "imbalanceCap": 200_000,
         "maxWhPerDay": 40_000,
         "validUntil": 1_790_000_000,
         "nonce": 1,
     }
     supply = {
         "owner": owner,
-        "meterId": meter,
         "maxImportPrice": 320_000,
         "minFeedInPrice": 50_000,
+        "fallbackImportW": 400,
+        "validFrom": 1_750_000_500,
         "validUntil": 1_790_000_000,
         "nonce": 2,
     }
@@ -102,6 +107,12 @@ def eip712() -> dict[str, Any]:
         "intervalSeconds": 900,
         "importWh": 1_180,
         "exportWh": 0,
+    }
+    agent_orders = {"intervalStart": 1_750_000_500, "ordersHash": "0x" + keccak(text="orders").hex()}
+    attestation = {
+        "intervalStart": 1_750_000_500,
+        "intervalSeconds": 900,
+        "readingsHash": "0x" + keccak(text="readings").hex(),
     }
     zeros = {"validUntil": 0, "nonce": 0}
     return {
@@ -122,11 +133,13 @@ def eip712() -> dict[str, Any]:
                 {**mandate, **zeros, "maxBuyPrice": 0, "minSellPrice": LARGEST, "maxWhPerDay": 0},
                 OWNER,
             ),
+            signed_case("an agent's orders", "AgentOrders", agent_orders, AGENT),
+            signed_case("no orders", "AgentOrders", {**agent_orders, "ordersHash": "0x" + "00" * 32}, AGENT),
             signed_case("a supply agreement", "SupplyAgreement", supply, OWNER),
             signed_case(
                 "a supply agreement at no price",
                 "SupplyAgreement",
-                {**supply, **zeros, "owner": other, "maxImportPrice": 0, "minFeedInPrice": 0},
+                {**supply, **zeros, "owner": other, "maxImportPrice": 0, "fallbackImportW": 0, "validFrom": 0},
                 OTHER,
             ),
             signed_case("a reading", "MeterReading", reading, METER_KEY),
@@ -135,6 +148,13 @@ def eip712() -> dict[str, Any]:
                 "MeterReading",
                 {**reading, "meterId": far_meter, "intervalSeconds": 3_600, "importWh": 0},
                 METER_KEY,
+            ),
+            signed_case("an attestation", "Attestation", attestation, OTHER),
+            signed_case(
+                "an attestation of another interval",
+                "Attestation",
+                {**attestation, "intervalStart": LARGEST, "intervalSeconds": 3_600},
+                OTHER,
             ),
         ],
     }
@@ -145,20 +165,32 @@ def settled_case(
     *,
     prices: SettlementPrices,
     reading: tuple[int, int] | None = (0, 0),
-    bought_wh: int = 0,
-    sold: tuple[tuple[int, int], ...] = (),
+    bought: tuple[int | Purchase, ...] = (),
+    sold: tuple[tuple[int, int] | Sale, ...] = (),
+    fallback_import_w: int = 0,
 ) -> dict[str, Any]:
-    """One meter's interval: ``reading`` is (imported Wh, exported Wh), None when it is missing."""
-    imported_wh, exported_wh = reading or fallback(bought_wh)
+    """One meter's quarter of an hour: ``reading`` is (imported Wh, exported Wh), None when it is missing.
+
+    Purchases given as Wh, and sales as (Wh, imbalance cap), are at the clearing price.
+    """
+    purchases = [Purchase(given, prices.clearing) if isinstance(given, int) else given for given in bought]
+    sales = [
+        given if isinstance(given, Sale) else Sale(given[0], prices.clearing, given[1]) for given in sold
+    ]
+    bought_wh = sum(purchase.energy_wh for purchase in purchases)
+    imported_wh, exported_wh = reading or fallback(
+        bought_wh, import_w=fallback_import_w, interval_s=INTERVAL_S
+    )
     line = settle_meter(
-        imported_wh=imported_wh, exported_wh=exported_wh, bought_wh=bought_wh, sold=sold, prices=prices
+        imported_wh=imported_wh, exported_wh=exported_wh, bought=purchases, sold=sales, prices=prices
     )
     return {
         "name": name,
         "prices": asdict(prices),
         "reading": None if reading is None else {"imported_wh": reading[0], "exported_wh": reading[1]},
-        "bought_wh": bought_wh,
-        "sold": [{"energy_wh": energy_wh, "imbalance_cap": cap} for energy_wh, cap in sold],
+        "fallback_import_wh": fallback_import_w * INTERVAL_S // 3_600,
+        "bought": [purchase._asdict() for purchase in purchases],
+        "sold": [sale._asdict() for sale in sales],
         "line": asdict(line),
         "net_micro": line.net_micro,
         "estimated": reading is None,
@@ -182,10 +214,10 @@ def settlement() -> dict[str, Any]:
         "cases": [
             settled_case("no trade: import from the retailer", prices=usual, reading=(1_234, 0)),
             settled_case("no trade: export to the retailer", prices=usual, reading=(0, 1_234)),
-            settled_case("buyer took what it bought", prices=usual, reading=(1_500, 0), bought_wh=1_500),
-            settled_case("buyer took more", prices=usual, reading=(2_001, 0), bought_wh=1_500),
-            settled_case("buyer took less", prices=usual, reading=(700, 0), bought_wh=1_500),
-            settled_case("buyer exported instead", prices=usual, reading=(0, 333), bought_wh=1_500),
+            settled_case("buyer took what it bought", prices=usual, reading=(1_500, 0), bought=(1_500,)),
+            settled_case("buyer took more", prices=usual, reading=(2_001, 0), bought=(1_500,)),
+            settled_case("buyer took less", prices=usual, reading=(700, 0), bought=(1_500,)),
+            settled_case("buyer exported instead", prices=usual, reading=(0, 333), bought=(1_500,)),
             settled_case("seller delivered", prices=usual, reading=(0, 1_500), sold=((1_500, 200_000),)),
             settled_case("seller delivered more", prices=usual, reading=(0, 1_777), sold=((1_500, 200_000),)),
             settled_case(
@@ -205,18 +237,18 @@ def settlement() -> dict[str, Any]:
                 "bought and sold",
                 prices=usual,
                 reading=(250, 800),
-                bought_wh=600,
+                bought=(600,),
                 sold=((900, 99_999), (50, 7)),
             ),
             settled_case("every register and quantity zero", prices=usual),
             settled_case(
-                "every price zero", prices=free, reading=(77, 88), bought_wh=10, sold=((99, 1_000),)
+                "every price zero", prices=free, reading=(77, 88), bought=(10,), sold=((99, 1_000),)
             ),
             settled_case(
                 "one Wh at the least price: pays up, is paid down",
                 prices=single,
                 reading=(2, 2),
-                bought_wh=1,
+                bought=(1,),
                 sold=((1, 5), (1, 5)),
             ),
             settled_case("a short Wh at the least price", prices=single, sold=((1, 5), (1, 5))),
@@ -224,12 +256,30 @@ def settlement() -> dict[str, Any]:
                 "a whole kWh does not round",
                 prices=single,
                 reading=(1_000, 2_000),
-                bought_wh=2_000,
+                bought=(2_000,),
                 sold=((1_000, 5),),
             ),
-            settled_case("missing reading of a buyer", prices=usual, reading=None, bought_wh=1_500),
+            settled_case("missing reading of a buyer", prices=usual, reading=None, bought=(1_500,)),
             settled_case("missing reading of a seller", prices=usual, reading=None, sold=((1_500, 77_777),)),
             settled_case("missing reading, no trade", prices=usual, reading=None),
+            settled_case(
+                "missing reading, more than it bought", prices=usual, reading=None, bought=(90,), fallback_import_w=401
+            ),
+            settled_case(
+                "missing reading, less than it bought", prices=usual, reading=None, bought=(110,), fallback_import_w=401
+            ),
+            settled_case(
+                "bought at two prices: rounded once",
+                prices=usual,
+                reading=(12, 0),
+                bought=(Purchase(5, 100_100), Purchase(6, 99_950)),
+            ),
+            settled_case(
+                "sold at two prices, short of the second",
+                prices=usual,
+                reading=(0, 7),
+                sold=(Sale(5, 100_100, 300_000), Sale(6, 289_999, 300_000)),
+            ),
             settled_case(
                 "a hydro plant's hour",
                 prices=large,

@@ -11,7 +11,8 @@ from domain.typed_data import DOMAIN_NAME, DOMAIN_VERSION, TYPES, typed_data
 
 EIP712 = json.loads((generate.FOLDER / "eip712.json").read_text())
 CASES = [pytest.param(case, id=case["name"]) for case in EIP712["cases"]]
-SOURCE = (generate.FOLDER.parent / "src/libraries/OrderTypes.sol").read_text()
+LIBRARIES = generate.FOLDER.parent / "src/libraries"
+SOURCE = "".join((LIBRARIES / name).read_text() for name in ("OrderTypes.sol", "ReadingTypes.sol"))
 
 
 def signable(case):

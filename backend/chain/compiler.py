@@ -14,7 +14,7 @@ from typing import Any
 import solcx
 
 _IMPORT = re.compile(r'^\s*import\s[^"\']*["\']([^"\']+)["\']', re.MULTILINE)
-_CONTRACTS = ("MockStablecoin", "ParticipantRegistry", "EnergyExchange")
+_CONTRACTS = ("MockStablecoin", "ParticipantRegistry", "MeterOracle", "EnergyExchange")
 
 
 @dataclass(frozen=True, slots=True)

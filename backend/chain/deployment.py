@@ -14,6 +14,8 @@ from backend.chain.compiler import Artifact
 from backend.chain.errors import ChainUnavailableError
 
 RECEIPT_TIMEOUT_S = 120.0
+KEY_NOTICE_S = 86_400  # in which an owner can refuse a meter's new key
+ATTESTORS_NEEDED = 1
 _POLL_S = 0.1
 _LOCAL_BALANCE_WEI = 10**24
 
@@ -25,6 +27,7 @@ class Deployment:
     chain_id: int
     token: str
     registry: str
+    oracle: str
     exchange: str
     first_block: int
 
@@ -43,6 +46,7 @@ class Deployment:
         contracts = {
             "token": (self.token, artifacts["MockStablecoin"]),
             "registry": (self.registry, artifacts["ParticipantRegistry"]),
+            "oracle": (self.oracle, artifacts["MeterOracle"]),
             "exchange": (self.exchange, artifacts["EnergyExchange"]),
         }
         return Chain(url, contracts, chain_id=self.chain_id)
@@ -50,18 +54,20 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the exchange is built with; durations in seconds. ``token`` is an existing stablecoin, or None."""
+    """What the contracts are built with; durations in seconds. ``token`` is an existing stablecoin, or None."""
 
     retailer: str
-    fee_recipient: str
+    fund: str
     operator: str
+    interval_s: int
     withdrawal_delay_s: int
+    settlement_term_s: int
     reading_deadline_s: int
     token: str | None = None
 
 
 def deploy(url: str, artifacts: dict[str, Artifact], terms: Terms, *, deployer_key: str) -> Deployment:
-    """Create the contracts and give the operator its roles; the deployer stays admin.
+    """Create the contracts and make the operator operator and registrar; the deployer stays admin.
 
     Raises:
         RevertedError: ``MainnetRefused`` when ``terms.token`` is None on a chain where money is real.
@@ -74,25 +80,27 @@ def deploy(url: str, artifacts: dict[str, Artifact], terms: Terms, *, deployer_k
             sender.chain.set_local_balance(account, wei=_LOCAL_BALANCE_WEI)
     first_block = sender.chain.head().number
     token = terms.token or sender.create(artifacts["MockStablecoin"], [])
-    registry = sender.create(artifacts["ParticipantRegistry"], [sender.address])
-    exchange = sender.create(
-        artifacts["EnergyExchange"],
-        [
-            token,
-            registry,
-            Web3.to_checksum_address(terms.retailer),
-            Web3.to_checksum_address(terms.fee_recipient),
-            sender.address,
-            terms.withdrawal_delay_s,
-            terms.reading_deadline_s,
-        ],
+    registry = sender.create(artifacts["ParticipantRegistry"], [sender.address, KEY_NOTICE_S])
+    oracle = sender.create(
+        artifacts["MeterOracle"],
+        [registry, sender.address, ATTESTORS_NEEDED, terms.reading_deadline_s],
     )
-    deployment = Deployment(chain_id, token, registry, exchange, first_block)
+    exchange_terms = (
+        token,
+        oracle,
+        Web3.to_checksum_address(terms.retailer),
+        Web3.to_checksum_address(terms.fund),
+        sender.address,
+        terms.interval_s,
+        terms.withdrawal_delay_s,
+        terms.settlement_term_s,
+    )
+    exchange = sender.create(artifacts["EnergyExchange"], [exchange_terms])
+    deployment = Deployment(chain_id, token, registry, oracle, exchange, first_block)
     chain = deployment.connect(url, artifacts)
     for role, function in (
         ("registry", "REGISTRAR_ROLE"),
         ("exchange", "OPERATOR_ROLE"),
-        ("exchange", "PAUSER_ROLE"),
     ):
         name = chain.call(role, function)
         data = chain.call_data(role, "grantRole", [name, Web3.to_checksum_address(terms.operator)])

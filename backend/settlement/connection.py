@@ -27,6 +27,7 @@ def chain() -> Chain:
         chain_id=community.chain_id,
         token=community.token_address,
         registry=community.registry_address,
+        oracle=community.oracle_address,
         exchange=community.exchange_address,
         first_block=0,
     )

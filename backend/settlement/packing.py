@@ -14,6 +14,8 @@ PRICE_NAMES = ("clearing", "retailImport", "feedIn", "imbalance", "fee")
 MISSING_FLAG = 0x8000
 NO_READING = b"\xff" * 8
 SELL = 1
+SIGNED_BY_METERS = b"\x02"
+SUBMITTED = bytes(64)
 
 
 def pack(batch: Batch) -> bytes:
@@ -65,6 +67,16 @@ def pack_readings(batch: Batch, readings: Sequence[tuple[int, int] | None]) -> b
         + _uint((reading or (0, 0))[0], 4)
         + _uint((reading or (0, 0))[1], 4)
         for member, reading in zip(batch["members"], readings, strict=True)
+    )
+
+
+def pack_proof(signatures: Iterable[str | None]) -> bytes:
+    """The meters' own signatures (65 bytes each), of every reading that is not missing, in the batch's order.
+
+    None stands for a reading that was brought to the oracle itself.
+    """
+    return SIGNED_BY_METERS + b"".join(
+        SUBMITTED if signature is None else _hex(compact(signature)) for signature in signatures
     )
 
 

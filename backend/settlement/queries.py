@@ -1,5 +1,6 @@
 """Reads of the books: statements, receipts, accounts, and what the chain side still owes."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -8,9 +9,9 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
-from backend.market.models import DeliveryInterval
+from backend.market.models import DeliveryInterval, Trade
 from backend.registry import queries as registry
-from backend.registry.models import Meter, Participant, SupplyAgreement
+from backend.registry.models import Meter, Participant
 from backend.settlement import connection
 from backend.settlement.models import ChainTrouble, Commitment, OutboxTransaction, Settlement, StatementLine
 from domain.market import SettlementLine
@@ -83,7 +84,7 @@ def chain_summary() -> dict[str, Any]:
         "block_number": None,
         "block_time": None,
         "commitments": Commitment.objects.filter(transaction__state__in=OutboxTransaction.ON_CHAIN).count(),
-        "settled": Settlement.objects.filter(transaction__state__in=OutboxTransaction.ON_CHAIN).count(),
+        "settled": DeliveryInterval.objects.filter(state=DeliveryInterval.State.SETTLED).count(),
         "pending": OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).count(),
         "last_settled": last and {"interval_start": last.interval.start, "tx_hash": last.transaction.tx_hash},
     }
@@ -101,14 +102,14 @@ def onboarded() -> bool:
     """
     if DeliveryInterval.objects.exists():
         return True
-    meters = set(registry.meters(Meter.Role.GRID).values_list("pk", flat=True))
-    agreed = set(SupplyAgreement.objects.values_list("meter_id", flat=True))
-    return bool(meters) and meters <= agreed and not has_unconfirmed()
+    owners = set(registry.meters(Meter.Role.GRID).values_list("site__participant", flat=True))
+    return bool(owners) and owners <= registry.supplied() and not has_unconfirmed()
 
 
 def has_unconfirmed() -> bool:
-    """Whether anything waits to be sent or mined."""
-    return OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).exists()
+    """Whether anything waits to be sent or mined, other than what comes after a row that failed."""
+    waiting = OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT])
+    return waiting.exclude(state=State.PENDING, after__state=State.FAILED).exists()
 
 
 def trouble() -> dict[str, Any] | None:
@@ -120,14 +121,15 @@ def trouble() -> dict[str, Any] | None:
 def waiting() -> list[dict[str, Any]]:
     """Rows that are not done with, the oldest first, each with its reason and how long it is in its state.
 
-    A failed row needs a person, unless its interval has been settled without it.
+    A failed row needs a person, unless its interval has been settled without it or never can be.
     """
     withdrawn = Q(function="settleBatch", settlement__isnull=True)
-    superseded = Q(commitment__interval__state=DeliveryInterval.State.SETTLED)
+    over = [DeliveryInterval.State.SETTLED, DeliveryInterval.State.LAPSED]
+    superseded = Q(commitment__interval__state__in=over)
     rows = (
         OutboxTransaction.objects.exclude(state=State.CONFIRMED)
         .exclude(Q(state=State.FAILED) & (withdrawn | superseded))
-        .select_related("commitment__interval", "settlement__interval")
+        .select_related("commitment__interval", "settlement__interval", "after")
         .order_by("id")
     )
     return [_waiting_facts(row) for row in rows]
@@ -136,7 +138,7 @@ def waiting() -> list[dict[str, Any]]:
 def _waiting_facts(row: OutboxTransaction) -> dict[str, Any]:
     batch = getattr(row, "commitment", None) or getattr(row, "settlement", None)
     reasons = {
-        State.PENDING: "the outbox",
+        State.PENDING: row.after.key if row.after and not row.after.on_chain else "the outbox",
         State.SENT: "the next block",
         State.MINED: "blocks on top of its own",
     }
@@ -179,6 +181,21 @@ def conserved(start: datetime, end: datetime) -> bool:
         interval__start__gte=start, interval__start__lt=end, transaction__state__in=OutboxTransaction.ON_CHAIN
     ).annotate(net=Coalesce(Sum("lines__net_micro"), 0))
     return not settled.exclude(net=F("retailer_micro") + F("fee_micro"), agrees=True).exists()
+
+
+def settled_trades() -> Counter[tuple[int, str, str, int, int]]:
+    """Trades of settled intervals: (interval start, buyer's wallet, seller's wallet, Wh, price)."""
+    found = Trade.objects.filter(interval__state=DeliveryInterval.State.SETTLED)
+    return Counter(
+        (int(start.timestamp()), *facts)
+        for start, *facts in found.values_list(
+            "interval__start",
+            "buy_order__participant__wallet_address",
+            "sell_order__participant__wallet_address",
+            "energy_wh",
+            "price_micro_per_kwh",
+        )
+    )
 
 
 def confirmed_lines() -> dict[tuple[int, str], StatementLine]:

@@ -16,7 +16,7 @@ from domain.market import MeterReading
 from domain.time import floor_to_step, require_utc
 from domain.units import require_finite
 
-MAX_ENERGY_WH = 10**12
+MAX_ENERGY_WH = 2**32 - 2  # registers have four bytes in a settlement; all bits set say that there is no reading
 MAX_DIGITS = len(str(MAX_ENERGY_WH))
 MAX_POWER_KW = 10**6
 
@@ -55,7 +55,9 @@ def accept_reading(received: SignedReading, *, source: Reading.Source) -> Readin
         "importWh": reading.import_wh,
         "exportWh": reading.export_wh,
     }
-    signer = signing.recover("MeterReading", message, community.eip712(), signature=received.signature)
+    signer = signing.recover(
+        "MeterReading", message, community.readings_eip712(), signature=received.signature
+    )
     if signer != meter.key_address:
         raise FieldError("signature", "was not made by this meter's key", code="wrong_signature")
     try:

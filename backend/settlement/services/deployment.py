@@ -13,10 +13,11 @@ from backend.chain.deployment import Deployment, Terms
 from backend.registry import signing
 from backend.registry.models import Community
 from backend.settlement import connection
-from backend.settlement.models import OutboxTransaction, Settlement
+from backend.settlement.models import Commitment, OutboxTransaction, Settlement
 from backend.settlement.services.rows import NOT_IN_A_BLOCK, UNSENT
 
 State = OutboxTransaction.State
+SETTLEMENT_TERM_S = 86_400  # the longest that the contract takes
 BATCH_FUNCTIONS = ("commitBatch", "settleBatch")
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ def deploy(*, terms: Terms | None = None, chain_id: int | None = None) -> Deploy
         chain_id=deployment.chain_id,
         token_address=deployment.token,
         registry_address=deployment.registry,
+        oracle_address=deployment.oracle,
         exchange_address=deployment.exchange,
     )
     return deployment
@@ -63,7 +65,7 @@ def community_terms() -> Terms:
         raise ValueError("no community is loaded")
     return _terms(
         retailer=community.retailer_address,
-        fee_recipient=community.community_fund_address,
+        fund=community.community_fund_address,
         step_s=community.interval_minutes * 60,
         gate_close_intervals=community.gate_close_intervals,
         reading_deadline_s=community.reading_deadline_minutes * 60,
@@ -74,7 +76,7 @@ def terms_from_facts(facts: Mapping[str, Any]) -> Terms:
     """The exchange's terms by the content of ``community.json``."""
     return _terms(
         retailer=facts["retailer_address"],
-        fee_recipient=facts["community_fund_address"],
+        fund=facts["community_fund_address"],
         step_s=facts["interval_minutes"] * 60,
         gate_close_intervals=facts["market"]["gate_close_intervals"],
         reading_deadline_s=facts["reading_deadline_minutes"] * 60,
@@ -82,14 +84,16 @@ def terms_from_facts(facts: Mapping[str, Any]) -> Terms:
 
 
 def _terms(
-    *, retailer: str, fee_recipient: str, step_s: int, gate_close_intervals: int, reading_deadline_s: int
+    *, retailer: str, fund: str, step_s: int, gate_close_intervals: int, reading_deadline_s: int
 ) -> Terms:
-    """Withdrawals outlast commitment, delivery and the wait for readings, by one interval."""
+    """A batch is committed at the earliest when the gate closes; withdrawals asked for then outlast its term."""
     return Terms(
         retailer=retailer,
-        fee_recipient=fee_recipient,
+        fund=fund,
         operator=signing.address_of(connection.secret_key("OPERATOR_KEY")),
-        withdrawal_delay_s=reading_deadline_s + (gate_close_intervals + 2) * step_s,
+        interval_s=step_s,
+        withdrawal_delay_s=SETTLEMENT_TERM_S + (gate_close_intervals + 1) * step_s,
+        settlement_term_s=SETTLEMENT_TERM_S,
         reading_deadline_s=reading_deadline_s,
     )
 
@@ -103,13 +107,15 @@ def _recorded(chain_id: int, community: Community | None) -> Deployment | None:
                 chain_id,
                 token=community.token_address,
                 registry=community.registry_address,
+                oracle=community.oracle_address,
                 exchange=community.exchange_address,
                 first_block=0,
             )
         )
     chain = Chain(settings.CHAIN_RPC_URL, {})
     for candidate in filter(None, candidates):
-        if all(chain.has_code(a) for a in (candidate.token, candidate.registry, candidate.exchange)):
+        addresses = (candidate.token, candidate.registry, candidate.oracle, candidate.exchange)
+        if all(address and chain.has_code(address) for address in addresses):
             return candidate
     return None
 
@@ -121,11 +127,13 @@ def _start_over() -> None:
     A batch that was committed on the old chain cannot be settled on the new one: it settles retail only.
     """
     unsettled = Settlement.objects.exclude(transaction__state=State.CONFIRMED)
-    rows = list(unsettled.values_list("transaction_id", flat=True))
+    late = Commitment.objects.filter(late=True).exclude(interval__settlements__transaction__state=State.CONFIRMED)
+    rows = [row for found in (unsettled, late) for row in found.values_list("transaction_id", flat=True)]
     unsettled.delete()
+    late.delete()
     OutboxTransaction.objects.filter(pk__in=rows).delete()
     batches = OutboxTransaction.objects.filter(function__in=BATCH_FUNCTIONS)
-    batches.filter(commitment__interval__settlement__isnull=True).exclude(settlement__isnull=False).update(
+    batches.filter(commitment__isnull=False, commitment__interval__settlements__isnull=True).update(
         state=State.FAILED, error="its chain is gone; the contracts were deployed afresh"
     )
     batches.update(nonce=None)

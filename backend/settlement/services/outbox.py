@@ -5,6 +5,7 @@ again, or their receipt is found. ``sender`` sends, ``follower`` watches what be
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from backend.chain.client import Chain
@@ -20,14 +21,24 @@ from backend.settlement.services.sender import Sender
 State = OutboxTransaction.State
 
 
-def enqueue(key: str, contract: str, function: str, arguments: Sequence[Any]) -> OutboxTransaction:
+def enqueue(
+    key: str,
+    contract: str,
+    function: str,
+    arguments: Sequence[Any],
+    *,
+    after: OutboxTransaction | None = None,
+    not_after: datetime | None = None,
+) -> OutboxTransaction:
     """The outbox row with this key, made in the caller's transaction when it is new.
 
     ``contract`` is a role (``exchange``, ``registry``); ``arguments`` are JSON: bytes as 0x hex, structs by
-    field name.
+    field name. ``after`` names a row that must have done its work before, ``not_after`` the block time from
+    which on this one is not sent.
     """
+    given = {"contract": contract, "function": function, "arguments": list(arguments)}
     row, _ = OutboxTransaction.objects.get_or_create(
-        key=key, defaults={"contract": contract, "function": function, "arguments": list(arguments)}
+        key=key, defaults={**given, "after": after, "not_after": not_after}
     )
     return row
 

@@ -3,7 +3,7 @@
 import logging
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from backend.chain.client import Chain, Envelope, Fees, Head, Receipt, SignedTransaction
 from backend.chain.errors import (
@@ -23,8 +23,8 @@ from backend.settlement.services.rows import move, note, sign_anew
 State = OutboxTransaction.State
 MAX_IN_FLIGHT = 16
 MAX_BUMPS = 8
-PASSING_REFUSALS = frozenset({"DeliveryNotEnded", "ReadingAwaited", "RetailerUnderfunded", "EnforcedPause"})
-DONE_BEFORE = frozenset({"AlreadyCommitted", "AlreadySettled", "MeterTaken", "StaleNonce"})
+PASSING_REFUSALS = frozenset({"DeliveryNotEnded", "ReadingAwaited", "EnforcedPause"})
+DONE_BEFORE = frozenset({"AlreadyCommitted", "AlreadySettled", "RootMismatch", "MeterTaken", "StaleNonce"})
 """Refusals that one gets for doing a thing twice: an earlier transaction of the row may have done it."""
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,8 @@ class Sender:
         in_flight = OutboxTransaction.objects.filter(state=State.SENT, sender=self._address)
         count = in_flight.count()
         nonce = max(mined, _next_nonce(in_flight))
-        waiting = OutboxTransaction.objects.filter(state=State.PENDING).order_by("id")
+        free = Q(after=None) | Q(after__state__in=OutboxTransaction.ON_CHAIN)
+        waiting = OutboxTransaction.objects.filter(free, state=State.PENDING).order_by("id")
         changed = []
         for row in waiting:
             receipt = self._receipt(*row.replaced_hashes)
@@ -143,6 +144,10 @@ class Sender:
                 continue
             if count >= MAX_IN_FLIGHT:
                 break
+            if row.not_after and self._head.time >= row.not_after:
+                self._fail(row, f"it was not to be sent after {row.not_after.isoformat()}")
+                changed.append(row)
+                continue
             gas = self._gas(row, others=count)
             if gas:
                 if not self._offer(row, nonce, gas):
@@ -162,7 +167,7 @@ class Sender:
         except NodeRefusedError as error:
             note(row, f"the node does not estimate it: {error}")
         except GasCapExceededError as refusal:
-            self._fail(row, refusal)
+            self._fail(row, str(refusal))
         except RevertedError as refusal:
             done = bool(row.replaced_hashes) and refusal.name in DONE_BEFORE
             if others:
@@ -170,7 +175,7 @@ class Sender:
             elif done or refusal.name in PASSING_REFUSALS:
                 note(row, str(refusal))
             else:
-                self._fail(row, refusal)
+                self._fail(row, str(refusal))
         return 0
 
     def _offer(self, row: OutboxTransaction, nonce: int, gas: int) -> bool:
@@ -238,10 +243,10 @@ class Sender:
     def _data(self, row: OutboxTransaction) -> str:
         return self._chain.call_data(row.contract, row.function, row.arguments)
 
-    def _fail(self, row: OutboxTransaction, why: RevertedError) -> None:
-        logger.error("%s was refused by the chain: %s", row.key, why)
+    def _fail(self, row: OutboxTransaction, why: str) -> None:
+        logger.error("%s cannot be sent: %s", row.key, why)
         with transaction.atomic():
-            move(row, State.FAILED, error=str(why))
+            move(row, State.FAILED, error=why)
             confirmation.final(row)
 
 

@@ -21,6 +21,8 @@ from backend.settlement import connection, services
 from backend.settlement.models import OutboxTransaction, StatementLine
 from backend.settlement.services.deployment import terms_from_facts
 from backend.telemetry.models import Reading
+from domain import meter_ids
+from domain.market import first_nonce
 
 HOUR = timedelta(hours=1)
 NAMES = ("ana", "ben", "cleo")
@@ -156,7 +158,7 @@ class World:
             "limit_micro_per_kwh": limit,
             "fee_cap_micro_per_kwh": FEE,
             "imbalance_cap_micro_per_kwh": 500_000,
-            "nonce": 1,
+            "nonce": first_nonce(self.start),
             "expiry": self.end,
         }
         message = market.SignedOrder(**unsigned, signature="").message()
@@ -188,7 +190,10 @@ class World:
             "exportWh": exported,
         }
         signature = signing.sign(
-            "MeterReading", message, Community.objects.get().eip712(), key=key_of(signer or f"{name} grid")
+            "MeterReading",
+            message,
+            Community.objects.get().readings_eip712(),
+            key=key_of(signer or f"{name} grid"),
         )
         Reading.objects.create(
             meter=Meter.objects.get(meter_id=meter_id(name)),
@@ -232,7 +237,7 @@ class World:
 
 
 def meter_id(name):
-    return "0x" + keccak(text=f"test/{name}/grid").hex()
+    return meter_ids.meter_id(address_of(name), 0)
 
 
 def facts(opened):
@@ -320,6 +325,7 @@ def deployment(node):
 @pytest.fixture
 def world(node, deployment, settings, transactional_db):  # noqa: ARG001 - each test leaves an empty database
     """The chain as deployed, everybody's meter and agreements on it, and an open interval."""
+    settings.AGENT_KEY = key_of("agent")
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     snapshot = node.rpc("evm_snapshot")
     opened = datetime.fromtimestamp((int(node.time().timestamp()) // 3600 + 1) * 3600, UTC)
@@ -343,9 +349,10 @@ def sign_up(name, opened):
     eip712 = Community.objects.get().eip712()
     supply = {
         "owner": address_of(name),
-        "meterId": meter_id(name),
         "maxImportPrice": 2 * IMPORT,
         "minFeedInPrice": FEED_IN // 2,
+        "fallbackImportW": 400,
+        "validFrom": int(opened.timestamp()),
         "validUntil": until,
         "nonce": 0,
     }
@@ -356,6 +363,8 @@ def sign_up(name, opened):
         "agent": address_of("agent"),
         "maxBuyPrice": 300_000,
         "minSellPrice": 50_000,
+        "feeCap": FEE,
+        "imbalanceCap": 500_000,
         "maxWhPerDay": 3_000,
         "validUntil": until,
         "nonce": 0,

@@ -123,7 +123,7 @@ def settled(events: Iterable[Event]) -> Settled:
             missing[_meter_id(account, number)] = import_wh
         elif name == "FundPaid":
             found.fund_paid += values[-1]
-        elif name in {"Unpaid", "CreditReduced"}:
+        elif values[-1]:
             amounts[name][to_checksum_address(values[1])] = values[-1]
     found.unpaid, found.reduced = amounts["Unpaid"], amounts["CreditReduced"]
     found.readings = [_reading(entry, missing) for entry in _entries(readings, READING_BYTES)]

@@ -184,17 +184,20 @@ def conserved(start: datetime, end: datetime) -> bool:
 
 
 def settled_trades() -> Counter[tuple[int, str, str, int, int]]:
-    """Trades of settled intervals: (interval start, buyer's wallet, seller's wallet, Wh, price)."""
-    found = Trade.objects.filter(interval__state=DeliveryInterval.State.SETTLED)
+    """Trades that the chain has settled: (interval start, buyer's wallet, seller's wallet, Wh, price)."""
+    found = Trade.objects.filter(
+        interval__settlements__transaction__state__in=OutboxTransaction.ON_CHAIN,
+        interval__settlements__lines__meter=F("buy_order__meter"),
+    ).select_related("interval", "buy_order__participant", "sell_order__participant")
     return Counter(
-        (int(start.timestamp()), *facts)
-        for start, *facts in found.values_list(
-            "interval__start",
-            "buy_order__participant__wallet_address",
-            "sell_order__participant__wallet_address",
-            "energy_wh",
-            "price_micro_per_kwh",
+        (
+            int(trade.interval.start.timestamp()),
+            trade.buy_order.participant.wallet_address,
+            trade.sell_order.participant.wallet_address,
+            trade.energy_wh,
+            trade.price_micro_per_kwh,
         )
+        for trade in found
     )
 
 

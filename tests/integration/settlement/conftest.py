@@ -17,7 +17,7 @@ from backend.market.models import DeliveryInterval
 from backend.registry import services as registry
 from backend.registry import signing
 from backend.registry.models import Community, Meter
-from backend.settlement import connection, services
+from backend.settlement import connection, packing, services
 from backend.settlement.models import OutboxTransaction, StatementLine
 from backend.settlement.services.deployment import terms_from_facts
 from backend.telemetry.models import Reading
@@ -205,6 +205,20 @@ class World:
             quality="signed",
             signature=signature,
             received_at=self.end,
+        )
+
+    def submit(self, reading):
+        """Take a stored reading to the oracle, past the platform."""
+        arguments = (
+            reading.meter.meter_id,
+            int(reading.interval_start.timestamp()),
+            reading.interval_s,
+            reading.import_wh,
+            reading.export_wh,
+            packing.compact(reading.signature),
+        )
+        transact(
+            self.node, self.chain, connection.secret_key("DEPLOYER_KEY"), "oracle", "submitReading", *arguments
         )
 
     def read_all(self):

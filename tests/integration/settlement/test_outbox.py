@@ -187,18 +187,22 @@ def test_a_node_that_does_not_answer_is_waited_for(committing, settings, caplog)
     assert queries.chain_summary()["block_number"] is None
 
 
-def test_a_retailer_without_funds_holds_settlement_up_until_it_pays_in(world):
-    world.commit_nothing()
-    world.read("ana", 0, 20_000_000)
-    world.read("ben", 0, 0)
-    world.read("cleo", 0, 0)
-    world.settle()
-    assert world.row("settle").state == "pending"
-    assert world.row("settle").error.startswith("RetailerUnderfunded(")
-    world.deposit("retailer", 10**12)
-    world.run(world.end)
-    assert world.row("settle").state == "confirmed"
-    assert Settlement.objects.get().agrees
+def test_a_row_waits_for_the_one_that_it_comes_after(world):
+    first = services.enqueue("first", "exchange", "commitBatch", [1, "0x" + "11" * 32])
+    second = services.enqueue("second", "exchange", "cancelNonce", [world.operator, 77], after=first)
+    world.run(world.opened)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state, second.error) == ("failed", "pending", "")
+    assert [row["reason"] for row in queries.waiting()][-1] == "first"
+    assert not queries.has_unconfirmed()
+    first.arguments[0] = int(world.start.timestamp())
+    first.save()
+    assert services.retry("first")
+    world.run(world.opened)
+    world.run(world.opened)
+    second.refresh_from_db()
+    assert second.state == "confirmed"
 
 
 @pytest.mark.usefixtures("world")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launch import ports
-from launch.environment import ROOT, SERVICE_VARIABLES, State, new_keys
+from launch.environment import ROOT, SERVICE_VARIABLES, KeyFormatError, State, addresses, new_keys
 from launch.instance import Instance, StateBusyError, claim, fresh_logs, held
 from launch.process import PrepareError, Process
 from launch.processes import DAY
@@ -30,6 +30,7 @@ class UnknownScenarioError(Exception):
 
 _REASONS = (
     StateBusyError,
+    KeyFormatError,
     ports.PortBusyError,
     StartError,
     PrepareError,
@@ -153,7 +154,8 @@ async def _services(_: argparse.Namespace) -> int:
 
 
 async def _keys(_: argparse.Namespace) -> int:
-    for name, value in new_keys().items():
+    keys = new_keys()
+    for name, value in {**keys, **addresses(keys)}.items():
         print(f"{name}={value}")
     return 0
 

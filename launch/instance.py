@@ -139,10 +139,11 @@ class Instance:
         await self._start([DEVICES], placeholders)
 
     async def _start(self, definitions: Sequence[Definition], placeholders: Mapping[str, str]) -> None:
-        await self.supervisor.start(*(d.process(self._filled(placeholders)) for d in definitions))
+        values, reserved = self._filled(placeholders), self.layout.reserved
+        await self.supervisor.start(*(d.process(values, reserved) for d in definitions))
 
     async def _once(self, definition: Definition, placeholders: Mapping[str, str]) -> None:
-        await self.supervisor.once(definition.process(self._filled(placeholders)))
+        await self.supervisor.once(definition.process(self._filled(placeholders), self.layout.reserved))
 
     def _filled(self, placeholders: Mapping[str, str]) -> dict[str, str]:
         return {

@@ -1,8 +1,8 @@
 """What the launcher knows of a process."""
 
 import signal
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from launch.leash import leashed
 
@@ -31,6 +31,8 @@ class Process:
     """Run before each start, so also after a crash."""
     probe: Callable[[], Awaitable[None]] | None = None
     """Raises while what listens at `address` cannot serve; None if the process serves nobody."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that other processes are not given."""
     upkeep: Callable[[], None] = _nothing
     """Run every ten seconds while the process lives."""
 

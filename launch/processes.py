@@ -8,6 +8,7 @@ from enum import Enum
 from functools import partial
 
 from launch import probes
+from launch.environment import ADDRESSES
 from launch.process import Process
 
 
@@ -33,10 +34,12 @@ class Definition:
     name: str
     kind: Kind
     command: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    """The keys and accounts of the chain that it is told; no other process sees them."""
     stop_signal: signal.Signals = signal.SIGTERM
 
-    def process(self, values: Mapping[str, str]) -> Process:
-        """The process that this describes, with its placeholders filled."""
+    def process(self, values: Mapping[str, str], reserved: Mapping[str, str]) -> Process:
+        """The process that this describes, with its placeholders filled, and told its part of `reserved`."""
         program, *arguments = (word.format_map(values) for word in self.command)
         web = self.name == "web"
         return Process(
@@ -44,6 +47,7 @@ class Definition:
             argv=(sys.executable if program == "python" else program, *arguments),
             address=values["web_url"] if web else "",
             probe=partial(probes.web, values["web_url"]) if web else None,
+            environment={name: reserved[name] for name in self.given},
             stop_signal=self.stop_signal,
         )
 
@@ -70,6 +74,7 @@ BOOTSTRAP = Definition(
     command=_python(
         "manage.py bootstrap --community {state}/community.json --history {state}/history.csv.gz"
     ),
+    given=("DEPLOYER_KEY", *ADDRESSES),
 )
 """Database schema, contracts, community, past readings."""
 
@@ -88,6 +93,7 @@ WORKERS = (
         name="worker",
         kind=Kind.DAEMON,
         command=_python("-m celery -A backend.config.celery worker --concurrency 2 --loglevel INFO"),
+        given=("OPERATOR_KEY", "REGISTRAR_KEY", "AGENT_KEY"),
         stop_signal=signal.SIGQUIT,  # now: a task that is cut off is run again
     ),
     Definition(

@@ -139,7 +139,7 @@ class Supervisor:
             handle = await asyncio.create_subprocess_exec(
                 *process.command(),
                 cwd=ROOT,
-                env=self._environment,
+                env={**self._environment, **process.environment},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=None if shown else stream,
                 stderr=None if shown else stream,

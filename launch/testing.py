@@ -23,7 +23,7 @@ _STATE = State(Path(tempfile.gettempdir()) / f"commonwatt-tests-{os.getpid()}")
 _EXTERNAL = frozenset(name for name, variable in SERVICE_VARIABLES.items() if os.environ.get(variable))
 _LAYOUT = Layout.of(_STATE, any_free(), new_keys(), os.environ)
 
-os.environ.update(_LAYOUT.variables)
+os.environ.update({**_LAYOUT.variables, **_LAYOUT.reserved})
 
 
 @contextmanager

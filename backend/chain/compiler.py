@@ -4,25 +4,48 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import solcx
 
+from backend.chain.files import write_whole
+
 _IMPORT = re.compile(r'^\s*import\s[^"\']*["\']([^"\']+)["\']', re.MULTILINE)
-_CONTRACTS = ("MockStablecoin", "ParticipantRegistry", "MeterOracle", "EnergyExchange")
+_OUTPUT = ("abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode")
+SOURCES = {
+    "MockStablecoin": "src/MockStablecoin.sol",
+    "TimelockController": "@openzeppelin/contracts/governance/TimelockController.sol",
+    "ParticipantRegistry": "src/ParticipantRegistry.sol",
+    "MeterOracle": "src/MeterOracle.sol",
+    "EnergyExchange": "src/EnergyExchange.sol",
+    "DemandResponse": "src/DemandResponse.sol",
+    "EnergyCertificate": "src/EnergyCertificate.sol",
+}
+"""The contracts that the platform uses, and the file of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One compiled contract; ``bytecode`` is its creation code, 0x-prefixed hex."""
+    """One compiled contract; code is 0x-prefixed hex.
+
+    Attributes:
+        source: The file's name, as the compiler knows it.
+        bytecode: Creation code.
+        runtime: What lies on the chain, with zeros for immutables.
+        immutables: (start, length) in bytes of each place of an immutable in ``runtime``.
+        metadata: The compiler's JSON: its version, its settings, the sources used.
+    """
 
     abi: list[dict[str, Any]]
     bytecode: str
+    source: str
+    runtime: str
+    immutables: list[list[int]]
+    metadata: str
 
 
 def compile_contracts(project: Path, *, cache: Path, solc: Path) -> dict[str, Artifact]:
@@ -33,16 +56,17 @@ def compile_contracts(project: Path, *, cache: Path, solc: Path) -> dict[str, Ar
         cache: Folder for compiled output; made when it is missing.
         solc: The compiler, which answers ``--version`` and ``--standard-json``.
     """
-    request = json.dumps(_standard_input(project), sort_keys=True)
+    request = json.dumps(standard_input(project), sort_keys=True)
     stored = cache / f"{hashlib.sha256(request.encode()).hexdigest()[:24]}.json"
     if not stored.exists():
         compiled = solcx.compile_standard(json.loads(request), solc_binary=solc)["contracts"]
-        answer = {name: _artifact(compiled[f"src/{name}.sol"][name]) for name in _CONTRACTS}
-        _write(stored, json.dumps(answer))
+        answer = {name: asdict(_artifact(source, compiled[source][name])) for name, source in SOURCES.items()}
+        write_whole(stored, json.dumps(answer))
     return {name: Artifact(**fields) for name, fields in json.loads(stored.read_text()).items()}
 
 
-def _standard_input(project: Path) -> dict[str, Any]:
+def standard_input(project: Path) -> dict[str, Any]:
+    """What the compiler is asked: every source with its content, and the settings of ``foundry.toml``."""
     profile = tomllib.loads((project / "foundry.toml").read_text())["profile"]["default"]
     return {
         "language": "Solidity",
@@ -52,7 +76,7 @@ def _standard_input(project: Path) -> dict[str, Any]:
             "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
             "viaIR": profile["via_ir"],
             "metadata": {"bytecodeHash": profile["bytecode_hash"]},
-            "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}},
+            "outputSelection": {"*": {"*": list(_OUTPUT)}},
         },
     }
 
@@ -60,7 +84,7 @@ def _standard_input(project: Path) -> dict[str, Any]:
 def _sources(project: Path) -> dict[str, dict[str, str]]:
     """Every file that the contracts reach by import, under the name that Solidity resolves it to."""
     sources: dict[str, dict[str, str]] = {}
-    waiting = [f"src/{name}.sol" for name in _CONTRACTS]
+    waiting = list(SOURCES.values())
     while waiting:
         name = waiting.pop()
         if name in sources:
@@ -74,13 +98,14 @@ def _sources(project: Path) -> dict[str, dict[str, str]]:
     return sources
 
 
-def _artifact(compiled: Mapping[str, Any]) -> dict[str, Any]:
-    return {"abi": compiled["abi"], "bytecode": "0x" + compiled["evm"]["bytecode"]["object"]}
-
-
-def _write(path: Path, text: str) -> None:
-    """All of the file or none of it, whoever else writes it at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
-        draft.write(text)
-    Path(draft.name).replace(path)
+def _artifact(source: str, compiled: Mapping[str, Any]) -> Artifact:
+    runtime = compiled["evm"]["deployedBytecode"]
+    places = [place for found in runtime["immutableReferences"].values() for place in found]
+    return Artifact(
+        abi=compiled["abi"],
+        bytecode="0x" + compiled["evm"]["bytecode"]["object"],
+        source=source,
+        runtime="0x" + runtime["object"],
+        immutables=sorted([place["start"], place["length"]] for place in places),
+        metadata=compiled["metadata"],
+    )

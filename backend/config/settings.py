@@ -29,6 +29,7 @@ CHAIN_STALE_AFTER_S = os.environ.get("CHAIN_STALE_AFTER_S", "")
 CHAIN_PATIENCE_BLOCKS = os.environ.get("CHAIN_PATIENCE_BLOCKS", "")
 CHAIN_MAX_FEE_WEI = os.environ.get("CHAIN_MAX_FEE_WEI", "")
 AGENT_KEY = os.environ.get("AGENT_KEY", "")  # signs members' orders inside their mandates
+ADMIN_DELAY_S = int(os.environ.get("ADMIN_DELAY_S") or 0) or None  # of the timelock; None: by network
 MQTT_URL = os.environ.get("MQTT_URL", "mqtt://127.0.0.1:1883")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 

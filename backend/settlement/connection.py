@@ -1,17 +1,21 @@
-"""The chain as this platform knows it: its node, the recorded contracts and the operator's key."""
+"""The chain as this platform knows it: its node, recorded contracts, keys and accounts by environment."""
 
 import os
 from functools import lru_cache
+from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from backend.chain.client import LOCAL_CHAIN_ID, Chain
-from backend.chain.compiler import Artifact, compile_contracts
+from backend.chain.compiler import Artifact, compile_contracts, standard_input
 from backend.chain.deployment import Deployment
+from backend.chain.deployment.keys import from_hex
 from backend.chain.errors import ContractsMissingError
 from backend.registry import queries as registry
+from backend.registry.models import Community
 
 
 def chain() -> Chain:
@@ -20,18 +24,23 @@ def chain() -> Chain:
     Raises:
         ContractsMissingError: nothing was deployed yet.
     """
-    community = registry.community()
-    if community.chain_id is None:
+    recorded = recorded_on(registry.community())
+    if recorded is None:
         raise ContractsMissingError("no contracts are recorded: run manage.py deploy_contracts")
-    recorded = Deployment(
-        chain_id=community.chain_id,
-        token=community.token_address,
-        registry=community.registry_address,
-        oracle=community.oracle_address,
-        exchange=community.exchange_address,
-        first_block=0,
-    )
     return _connect(recorded, settings.CHAIN_RPC_URL)
+
+
+def recorded_on(community: Community) -> Deployment | None:
+    """The deployment that the community's row names, or None."""
+    if community.chain_id is None:
+        return None
+    addresses = {
+        "token": community.token_address,
+        "registry": community.registry_address,
+        "oracle": community.oracle_address,
+        "exchange": community.exchange_address,
+    }
+    return Deployment(chain_id=community.chain_id, addresses=addresses, first_block=0)
 
 
 @lru_cache(maxsize=1)
@@ -40,6 +49,11 @@ def artifacts() -> dict[str, Artifact]:
     root = Path(settings.BASE_DIR)
     solc = Path(os.environ.get("SOLC", root / "contracts" / "bin" / "solc"))
     return compile_contracts(root / "contracts", cache=root / "build" / "contracts", solc=solc)
+
+
+def compiler_input() -> dict[str, Any]:
+    """What the compiler is given for all contracts."""
+    return standard_input(Path(settings.BASE_DIR) / "contracts")
 
 
 def deployment_path(chain_id: int) -> Path:
@@ -54,6 +68,25 @@ def secret_key(name: str) -> str:
     if not key:
         raise ImproperlyConfigured(f"{name} is not set: a private key in 0x hex")
     return key
+
+
+def accounts(name: str) -> tuple[str, ...]:
+    """The accounts of a holder of power, by its name in capitals (``OPERATOR``).
+
+    They are in ``OPERATOR_ADDRESS``, by comma; or else they are those of ``OPERATOR_KEY``, or of
+    ``OPERATOR_1_KEY``, ``OPERATOR_2_KEY`` and so on.
+
+    Raises:
+        ImproperlyConfigured: none of these is in the environment.
+    """
+    given = [part.strip() for part in os.environ.get(f"{name}_ADDRESS", "").split(",") if part.strip()]
+    if given:
+        return tuple(given)
+    names = [f"{name}_KEY", *takewhile(os.environ.get, (f"{name}_{n}_KEY" for n in count(1)))]
+    found = tuple(from_hex(os.environ[each], name=each).address for each in names if os.environ.get(each))
+    if not found:
+        raise ImproperlyConfigured(f"neither {name}_ADDRESS nor {name}_KEY is set")
+    return found
 
 
 @lru_cache(maxsize=4)

@@ -479,7 +479,7 @@ contract EnergyExchange is Intervals {
             }
             uint256 fills = run.fills;
             if (fills == run.fillsEnd) revert BatchMalformed();
-            uint256 entry = member.index << 240 | word >> 255 << 232 | uint8(word >> 240) << 224
+            uint256 entry = member.index << 240 | word >> 255 << 232 | uint256(uint8(word >> 240)) << 224
                 | energyWh << 192 | imbalanceCap << 160 | price << 128;
             assembly ("memory-safe") {
                 mstore(fills, entry)

@@ -136,12 +136,12 @@ abstract contract Intervals is Agreements, DisjointRoles {
         return Math.min(committedAt, intervalStart);
     }
 
-    /// @dev Parts of a batch have disjoint, increasing meters: nobody is billed, and no order executed, in two of them.
+    /// @dev Parts of a batch have disjoint, increasing accounts: nobody is billed, and no nonce used, in two of them.
     /// @param firstMeter account ‖ number of the part's first meter.
     function _requirePartsIncrease(uint256 intervalStart, bytes32 next, uint256 firstMeter, uint256 lastMeter)
         internal
     {
-        if (_commitments[intervalStart].settledParts > 1 && firstMeter <= _lastMeters[intervalStart]) {
+        if (_commitments[intervalStart].settledParts > 1 && firstMeter >> 16 <= _lastMeters[intervalStart] >> 16) {
             revert MetersNotIncreasing(0);
         }
         if (next != 0) _lastMeters[intervalStart] = lastMeter;

@@ -75,6 +75,7 @@ abstract contract Ledger is IEnergyExchange, Pausable {
     function requestWithdrawal(uint256 amount) external {
         uint256 held = balanceOf(msg.sender) + withdrawalOf[msg.sender].amount;
         if (amount > held) revert InsufficientBalance(msg.sender, held, amount);
+        if (amount > type(uint64).max) revert BalanceTooLarge(msg.sender, amount);
         uint256 availableAt = block.timestamp + withdrawalDelay;
         withdrawalOf[msg.sender] = Withdrawal(uint64(amount), uint64(availableAt));
         _setBalance(msg.sender, held - amount);

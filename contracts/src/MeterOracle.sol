@@ -67,7 +67,9 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         bytes calldata readings,
         bytes calldata proof
     ) external view {
-        if (readings.length % ReadingTypes.ENTRY != 0) revert MalformedReadings(readings.length);
+        if (readings.length % ReadingTypes.ENTRY != 0) {
+            revert MalformedReadings(readings.length);
+        }
         uint256 kind = _kindOf(proof);
         if (kind == METER_SIGNED) {
             _requireMeters(intervalStart, intervalSeconds, readings, proof[1:]);
@@ -98,9 +100,7 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         if (block.timestamp < endsAt) revert IntervalNotEnded(intervalStart, endsAt);
         // No list could carry it: it could neither be settled nor be missing.
         if ((importWh | exportWh) > type(uint32).max) revert ReadingTooLarge(meterId);
-        _requireSigned(
-            MeterReading(meterId, intervalStart, intervalSeconds, importWh, exportWh), signature
-        );
+        _requireSigned(MeterReading(meterId, intervalStart, intervalSeconds, importWh, exportWh), signature);
         Submission storage submission = _submissions[meterId][_key(intervalStart, intervalSeconds)];
         if (submission.submittedAt == 0) {
             uint256 until = endsAt + readingDeadline;
@@ -108,13 +108,9 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
             submission.importWh = uint32(importWh);
             submission.exportWh = uint32(exportWh);
             submission.submittedAt = uint64(block.timestamp);
-            emit ReadingSubmitted(
-                meterId, intervalStart, intervalSeconds, importWh, exportWh, signature
-            );
+            emit ReadingSubmitted(meterId, intervalStart, intervalSeconds, importWh, exportWh, signature);
         } else if (submission.importWh != importWh || submission.exportWh != exportWh) {
-            emit MeterEquivocated(
-                meterId, intervalStart, intervalSeconds, importWh, exportWh, signature
-            );
+            emit MeterEquivocated(meterId, intervalStart, intervalSeconds, importWh, exportWh, signature);
         }
     }
 
@@ -131,10 +127,7 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         if (kind != ATTESTED && kind != ATTESTED_WITH_GAPS) revert UnknownProof(kind);
         if (index >= readings.length / ReadingTypes.ENTRY) revert NoSuchEntry(index);
         bytes32 digest = hashAttestation(
-            reading.intervalStart,
-            reading.intervalSeconds,
-            keccak256(readings),
-            kind == ATTESTED_WITH_GAPS
+            reading.intervalStart, reading.intervalSeconds, keccak256(readings), kind == ATTESTED_WITH_GAPS
         );
         _requireAttestors(digest, proof[1:], 1);
         uint256 entry = readings.entryAt(index * ReadingTypes.ENTRY);
@@ -245,9 +238,13 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         private
         view
     {
-        for (uint256 offset = 0; offset < readings.length; offset += ReadingTypes.ENTRY) {
+        uint256 length = readings.length;
+        for (uint256 offset = 0; offset < length;) {
             uint256 entry = readings.entryAt(offset);
             if (entry.isMissing()) _requireMissing(entry, intervalStart, intervalSeconds);
+            unchecked {
+                offset += ReadingTypes.ENTRY; // at most the length of calldata
+            }
         }
     }
 
@@ -281,8 +278,8 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
     function _requireKey(bytes32 meterId, bytes32 digest, bytes32 r, bytes32 s) private view {
         (address key, bytes32 x, bytes32 y) = registry.keyOf(meterId);
         if (key != address(0)) {
-            (address signer,,) = ECDSA.tryRecover(digest, r, s);
-            if (signer != key) revert InvalidReading(meterId);
+            // A failed recovery gives zero.
+            if (_recover(digest, r, s) != key) revert InvalidReading(meterId);
         } else {
             if (y == bytes32(0)) revert UnknownMeter(meterId);
             if (!P256.verifyNative(digest, r, s, x, y)) revert InvalidReading(meterId);
@@ -322,8 +319,8 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         uint64 exportWh
     ) private view returns (bool) {
         Submission storage submission = _submissions[meterId][_key(intervalStart, intervalSeconds)];
-        return submission.submittedAt != 0 && submission.importWh == importWh
-            && submission.exportWh == exportWh;
+        return
+            submission.submittedAt != 0 && submission.importWh == importWh && submission.exportWh == exportWh;
     }
 
     function _isKnown(bytes32 meterId) private view returns (bool) {
@@ -346,9 +343,14 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
     function _signer(bytes32 digest, bytes calldata signatures, uint256 index)
         private
         pure
-        returns (address signer)
+        returns (address)
     {
         (bytes32 r, bytes32 vs) = _signatureAt(signatures, index * ReadingTypes.SIGNATURE);
+        return _recover(digest, r, vs);
+    }
+
+    /// @dev Signer of an EIP-2098 signature with a low `s`; zero when it is none.
+    function _recover(bytes32 digest, bytes32 r, bytes32 vs) private pure returns (address signer) {
         (signer,,) = ECDSA.tryRecover(digest, r, vs);
     }
 

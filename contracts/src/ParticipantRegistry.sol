@@ -112,16 +112,17 @@ contract ParticipantRegistry is IParticipantRegistry, DisjointRoles, EIP712 {
 
     /// @inheritdoc IParticipantRegistry
     function keyOf(bytes32 meterId) external view returns (address signer, bytes32 x, bytes32 y) {
-        Meter memory meter = _meters[meterId];
-        if (_isDue(meter.scheduledFrom)) {
+        Meter storage meter = _meters[meterId];
+        (address current, bool known, uint48 scheduledFrom) = (meter.signer, meter.known, meter.scheduledFrom);
+        if (_isDue(scheduledFrom)) {
             Key storage key = _scheduled[meterId];
             return (key.signer, key.x, key.y);
         }
-        if (meter.signer == address(0) && meter.known) {
+        if (current == address(0) && known) {
             Point storage point = _points[meterId];
             return (address(0), point.x, point.y);
         }
-        return (meter.signer, 0, 0);
+        return (current, 0, 0);
     }
 
     /// @inheritdoc IParticipantRegistry
@@ -138,9 +139,10 @@ contract ParticipantRegistry is IParticipantRegistry, DisjointRoles, EIP712 {
 
     /// @inheritdoc IParticipantRegistry
     function hashMeterKey(bytes32 meterId, Key calldata key, uint64 nonce) public view returns (bytes32) {
-        return _hashTypedDataV4(
-            keccak256(abi.encode(METER_KEY_TYPEHASH, meterId, key.signer, key.x, key.y, nonce))
-        );
+        return
+            _hashTypedDataV4(
+                keccak256(abi.encode(METER_KEY_TYPEHASH, meterId, key.signer, key.x, key.y, nonce))
+            );
     }
 
     function _setKey(bytes32 meterId, Key memory key) private {

@@ -52,7 +52,9 @@ contract GasTest is Scene {
         _settle(batch, registers, proof);
         vm.snapshotGasLastCall(
             "Gas",
-            string.concat(bilateral ? "bilateral " : byAgent ? "agent " : "uniform ", members > 50 ? "100" : "10")
+            string.concat(
+                bilateral ? "bilateral " : byAgent ? "agent " : "uniform ", members > 50 ? "100" : "10"
+            )
         );
     }
 }

@@ -1,16 +1,27 @@
-"""Putting the platform's contracts on its chain, once."""
+"""Putting the platform's contracts on its chain, and looking whether they are as they should be."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from eth_account.signers.local import LocalAccount
 
 from backend.chain import deployment as chain_deployment
 from backend.chain.client import Chain
-from backend.chain.deployment import Deployment, Terms
-from backend.registry import signing
+from backend.chain.deployment import Deployment, DeploymentError, Plan, Terms
+from backend.chain.deployment.building import require_chain, set_aside
+from backend.chain.deployment.contents import HOLDERS
+from backend.chain.deployment.costs import Preview, preview
+from backend.chain.deployment.journal import Journal
+from backend.chain.deployment.keys import from_hex
+from backend.chain.deployment.networks import Kind, Network, by_id
+from backend.chain.deployment.node import DeploymentNode
+from backend.chain.deployment.plan import LABEL
+from backend.chain.deployment.sources import write_sources
+from backend.chain.deployment.verification import Check, verify
 from backend.registry.models import Community
 from backend.settlement import connection
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement
@@ -22,40 +33,84 @@ BATCH_FUNCTIONS = ("commitBatch", "settleBatch")
 logger = logging.getLogger(__name__)
 
 
-def deploy(*, terms: Terms | None = None, chain_id: int | None = None) -> Deployment:
-    """The contracts on the node's chain, created if they are not there, and noted on the community.
+def deploy() -> Deployment:
+    """The community's contracts on the node's chain, as recorded there, or created (or completed) now.
 
-    Args:
-        terms: What the exchange is built with; by default the community's.
-        chain_id: The chain that the caller expects; by default whichever the node is on.
+    What is recorded and stands is left as it is, also when the build has changed since.
 
     Raises:
         ChainUnavailableError: the node does not answer.
-        ValueError: the node is on another chain, or there are neither terms nor a community.
-        RevertedError: ``MainnetRefused`` when no stablecoin is named on a chain where money is real.
+        DeploymentError: they cannot be put there.
+        ValueError: there is no community, or accounts that are to be disjoint are not.
     """
-    found = Chain(settings.CHAIN_RPC_URL, {}).chain_id()
-    if chain_id is not None and chain_id != found:
-        raise ValueError(f"the node at {settings.CHAIN_RPC_URL} is on chain {found}, not {chain_id}")
-    community = Community.objects.filter(id=1).first()
-    deployment = _recorded(found, community)
-    if deployment is None:
-        terms = terms or community_terms()
-        deployer_key = connection.secret_key("DEPLOYER_KEY")
-        deployment = chain_deployment.deploy(
-            settings.CHAIN_RPC_URL, connection.artifacts(), terms, deployer_key=deployer_key
-        )
-        logger.info("contracts created: %s", deployment)
-        _start_over()
-    deployment.save(connection.deployment_path(found))
-    Community.objects.filter(id=1).update(
-        chain_id=deployment.chain_id,
-        token_address=deployment.token,
-        registry_address=deployment.registry,
-        oracle_address=deployment.oracle,
-        exchange_address=deployment.exchange,
-    )
+    network = by_id(Chain(settings.CHAIN_RPC_URL, {}).chain_id())
+    standing = _standing(network.chain_id)
+    if standing is not None:
+        _note(standing)
+        return standing
+    signer = from_hex(connection.secret_key("DEPLOYER_KEY"), name="DEPLOYER_KEY")
+    plan = plan_for(network, community_terms(), deployer=signer.address)
+    # On a local chain, half of an older build is of no use to anybody.
+    return build(plan, signer=signer, replacing=network.kind is Kind.LOCAL)
+
+
+def plan_for(network: Network, terms: Terms, *, deployer: str, label: str = LABEL) -> Plan:
+    """Everything that a deployment by these terms consists of; DeploymentError where it may not be made."""
+    return Plan.of(network, terms, connection.artifacts(), deployer=deployer, label=label)
+
+
+def build(
+    plan: Plan, *, signer: LocalAccount, replacing: bool = False, tell: Callable[[str], None] = logger.info
+) -> Deployment:
+    """Make a plan true, from wherever it stands, and note it on the community.
+
+    Args:
+        plan: What is to be there.
+        signer: Its deployer.
+        replacing: A record of another deployment on this chain is set aside.
+        tell: Told of each step.
+
+    Raises:
+        ChainUnavailableError, DeploymentError, RevertedError: see ``backend.chain.deployment.deploy``.
+    """
+    path = connection.deployment_path(plan.network.chain_id)
+    node = _node(plan)
+    if replacing:
+        set_aside(path, plan)
+    if not node.has_code(plan.addresses["exchange"]):
+        _start_over()  # now, so that it has been done whenever the exchange is there
+    deployment = chain_deployment.deploy(settings.CHAIN_RPC_URL, plan, signer=signer, path=path, tell=tell)
+    write_sources(path.with_suffix(""), plan, connection.compiler_input())
+    _note(deployment)
     return deployment
+
+
+def dry_run(plan: Plan) -> Preview:
+    """What ``build`` would do now, and cost; nothing is sent or written."""
+    return preview(_node(plan), plan)
+
+
+def inspect(network: Network) -> list[Check]:
+    """Compare the recorded deployment with the build, its terms and the chain.
+
+    Raises:
+        DeploymentError: nothing is recorded for this network, or the node is on another one.
+    """
+    path = connection.deployment_path(network.chain_id)
+    journal = Journal.open(path)
+    if journal is None:
+        raise DeploymentError(f"{path} records no deployment")
+    known = replace(network, kind=Kind.TEST) if network.kind is Kind.UNKNOWN else network
+    deployer, label = journal.content["deployer"], journal.content["label"]
+    plan = plan_for(known, journal.terms, deployer=deployer, label=label)
+    moved = [
+        Check(
+            f"address of {role}", f"recorded at {journal.deployment.addresses.get(role)}, by the build {due}"
+        )
+        for role, due in plan.addresses.items()
+        if journal.deployment.addresses.get(role) != due
+    ]
+    return moved or verify(_node(plan), plan, first_block=journal.deployment.first_block)
 
 
 def community_terms() -> Terms:
@@ -90,34 +145,44 @@ def _terms(
     return Terms(
         retailer=retailer,
         fund=fund,
-        operator=signing.address_of(connection.secret_key("OPERATOR_KEY")),
+        accounts={holder: connection.accounts(holder.upper()) for holder in HOLDERS},
         interval_s=step_s,
         withdrawal_delay_s=SETTLEMENT_TERM_S + (gate_close_intervals + 1) * step_s,
         settlement_term_s=SETTLEMENT_TERM_S,
         reading_deadline_s=reading_deadline_s,
+        admin_delay_s=settings.ADMIN_DELAY_S,
     )
 
 
-def _recorded(chain_id: int, community: Community | None) -> Deployment | None:
+def _node(plan: Plan) -> DeploymentNode:
+    """The node, on which the plan can be made true."""
+    node = DeploymentNode.of(settings.CHAIN_RPC_URL, plan)
+    require_chain(node, plan)
+    return node
+
+
+def _standing(chain_id: int) -> Deployment | None:
     """The deployment on file, or on the community, if its code is really on this chain."""
-    candidates = [Deployment.load(connection.deployment_path(chain_id))]
-    if community is not None and community.chain_id == chain_id:
-        candidates.append(
-            Deployment(
-                chain_id,
-                token=community.token_address,
-                registry=community.registry_address,
-                oracle=community.oracle_address,
-                exchange=community.exchange_address,
-                first_block=0,
-            )
-        )
+    community = Community.objects.filter(id=1, chain_id=chain_id).first()
+    candidates = [
+        Deployment.load(connection.deployment_path(chain_id)),
+        connection.recorded_on(community) if community else None,
+    ]
     chain = Chain(settings.CHAIN_RPC_URL, {})
     for candidate in filter(None, candidates):
-        addresses = (candidate.token, candidate.registry, candidate.oracle, candidate.exchange)
-        if all(address and chain.has_code(address) for address in addresses):
+        if all(map(chain.has_code, candidate.addresses.values())):
             return candidate
     return None
+
+
+def _note(deployment: Deployment) -> None:
+    Community.objects.filter(id=1).update(
+        chain_id=deployment.chain_id,
+        token_address=deployment.addresses["token"],
+        registry_address=deployment.addresses["registry"],
+        oracle_address=deployment.addresses["oracle"],
+        exchange_address=deployment.addresses["exchange"],
+    )
 
 
 @transaction.atomic

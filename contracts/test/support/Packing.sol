@@ -70,7 +70,11 @@ library Packing {
         }
     }
 
-    function _order(BatchOrder memory order, uint8 terms, bool bilateral) private pure returns (bytes memory) {
+    function _order(BatchOrder memory order, uint8 terms, bool bilateral)
+        private
+        pure
+        returns (bytes memory)
+    {
         bool partially = !bilateral && order.executions[0].energyWh != order.energyWh;
         uint8 head = order.authority | (order.side == 1 ? 0x80 : 0) | (partially ? 0x40 : 0);
         bytes memory packed = abi.encodePacked(head, order.k, terms, order.energyWh, order.limitPrice);

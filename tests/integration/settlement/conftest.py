@@ -12,6 +12,7 @@ from eth_utils.crypto import keccak
 
 from backend.chain import deployment as chain_deployment
 from backend.chain.client import Envelope
+from backend.chain.deployment import networks
 from backend.market import services as market
 from backend.market.models import DeliveryInterval
 from backend.registry import services as registry
@@ -19,10 +20,14 @@ from backend.registry import signing
 from backend.registry.models import Community, Meter
 from backend.settlement import connection, packing, services
 from backend.settlement.models import OutboxTransaction, StatementLine
-from backend.settlement.services.deployment import terms_from_facts
+from backend.settlement.services.deployment import plan_for, terms_from_facts
 from backend.telemetry.models import Reading
 from domain import meter_ids
 from domain.market import first_nonce
+from launch.embedded import running
+from launch.environment import State
+from launch.ports import unused
+from launch.services import anvil
 
 HOUR = timedelta(hours=1)
 NAMES = ("ana", "ben", "cleo")
@@ -69,9 +74,11 @@ class Node:
 
         miner = threading.Thread(target=mine)
         miner.start()
-        yield
-        done.set()
-        miner.join()
+        try:
+            yield
+        finally:
+            done.set()
+            miner.join()
 
     def mine(self, at):
         self.rpc("evm_setNextBlockTimestamp", max(int(at.timestamp()), int(self.time().timestamp()) + 1))
@@ -300,6 +307,16 @@ def facts(opened):
     }
 
 
+@pytest.fixture
+def community_facts():
+    """What community.json would say, with a clock that starts when one likes."""
+
+    def at(opened):
+        return facts(opened if isinstance(opened, datetime) else datetime.fromtimestamp(opened, UTC))
+
+    return at
+
+
 def transact(node, chain, key, role, function, *arguments):
     """Send and mine, outside the outbox."""
     sender = Account.from_key(key).address
@@ -316,23 +333,48 @@ def node(chain):
 
 
 @pytest.fixture(scope="session")
+def empty_chain(tmp_path_factory):
+    """Another chain, on which nothing of ours is; its blocks too are mined on demand."""
+    state = State(tmp_path_factory.mktemp("empty-chain")).create()
+    (port,) = unused(1)
+    url = f"http://127.0.0.1:{port}"
+    with running(anvil(state, port, url), log=state.logs / "anvil.log"):
+        yield Node(url)
+
+
+@pytest.fixture
+def fresh_chain(empty_chain):
+    """That chain, as at its beginning."""
+    snapshot = empty_chain.rpc("evm_snapshot")
+    yield empty_chain
+    empty_chain.rpc("evm_revert", snapshot)
+
+
+@pytest.fixture(scope="session")
 def deployment(node):
     """The contracts, with everybody's deposit, once."""
     deployer = connection.secret_key("DEPLOYER_KEY")
     node.mine(datetime(2026, 6, 1, 12, 30, tzinfo=UTC))
     with node.mining():
+        plan = plan_for(
+            networks.by_id(31337),
+            terms_from_facts(facts(node.time())),
+            deployer=Account.from_key(deployer).address,
+        )
         made = chain_deployment.deploy(
-            node.url, connection.artifacts(), terms_from_facts(facts(node.time())), deployer_key=deployer
+            node.url,
+            plan,
+            signer=Account.from_key(deployer),
+            path=connection.deployment_path(31337),
         )
     deposits = {address_of("retailer"): RETAILER_MICRO} | {address_of(n): OPENING_MICRO for n in NAMES}
     chain = made.connect(node.url, connection.artifacts())
     transact(
         node, chain, deployer, "token", "mint", Account.from_key(deployer).address, sum(deposits.values())
     )
-    transact(node, chain, deployer, "token", "approve", made.exchange, sum(deposits.values()))
+    transact(node, chain, deployer, "token", "approve", made.addresses["exchange"], sum(deposits.values()))
     for account, amount in deposits.items():
         transact(node, chain, deployer, "exchange", "depositFor", account, amount)
-    made.save(connection.deployment_path(made.chain_id))
     return made
 
 

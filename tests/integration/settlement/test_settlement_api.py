@@ -111,11 +111,11 @@ def test_contracts_are_deployed_once_and_recorded(world, settings, tmp_path):
     Community.objects.update(chain_id=None)
     first, second = StringIO(), StringIO()
     with world.node.mining():
-        call_command("deploy_contracts", "--network", "anvil", stdout=first)
+        call_command("deploy_contracts", "--network", "anvil", "--label", "afresh", stdout=first)
     block = world.chain.head().number
-    call_command("deploy_contracts", stdout=second)
+    call_command("deploy_contracts", "--label", "afresh", stdout=second)
     assert world.chain.head().number == block
-    assert first.getvalue() == second.getvalue()
+    assert first.getvalue().endswith(second.getvalue())
     community = Community.objects.get()
     assert community.chain_id == 31337
     assert community.exchange_address in first.getvalue()

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
-from launch.environment import ROOT
+from launch.environment import ADDRESSES, CHAIN_KEYS, ROOT
 from launch.processes import TABLE, Kind
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -33,6 +33,34 @@ def test_compose_runs_the_same_command(definition):
     assert service["command"] == [word.format_map(IN_COMPOSE) for word in definition.command]
     assert service.get("stop_signal", "SIGTERM") == definition.stop_signal.name
     assert (service["restart"] == "no") == (definition.kind is Kind.STEP)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_compose_tells_a_process_the_same_keys_and_accounts(name):
+    (definition,) = (d for d in TABLE if d.name == name)
+    told = SERVICES[name].get("environment", {})
+
+    assert {v for v in told if v in {*CHAIN_KEYS, *ADDRESSES}} == set(definition.given)
+    assert all(told[v] == f"${{{v}:?}}" for v in definition.given)
+
+
+def test_a_key_is_with_one_process_and_the_deployers_with_none_that_stays():
+    holders = {key: [d for d in TABLE if key in d.given] for key in CHAIN_KEYS}
+
+    assert all(len(who) <= 1 for who in holders.values())
+    assert [d.kind for d in holders["DEPLOYER_KEY"]] == [Kind.STEP]
+    assert not holders["ADMIN_KEY"]
+
+
+def test_a_process_is_told_what_it_is_given_and_no_more():
+    reserved = {name: f"value of {name}" for name in (*CHAIN_KEYS, *ADDRESSES)}
+    worker = next(d for d in TABLE if d.name == "worker").process(
+        dict.fromkeys(IN_COMPOSE, "") | {"web_url": ""}, reserved
+    )
+
+    assert worker.environment == {
+        name: reserved[name] for name in ("OPERATOR_KEY", "REGISTRAR_KEY", "AGENT_KEY")
+    }
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "day"])

@@ -71,6 +71,21 @@ def test_what_dies_is_started_again(supervisor, said):
     assert not psutil.pid_exists(last)
 
 
+def test_a_process_has_variables_that_others_do_not(supervisor, tmp_path):
+    def writes(name, **kwargs):
+        code = f"import os; open({str(tmp_path / name)!r}, 'w').write(os.environ.get('SOME_KEY', 'none'))"
+        return program(name, code, **kwargs)
+
+    async def scene():
+        async with supervisor:
+            await supervisor.once(writes("told", environment={"SOME_KEY": "0x01"}))
+            await supervisor.once(writes("untold"))
+
+    asyncio.run(scene())
+    assert (tmp_path / "told").read_text() == "0x01"
+    assert (tmp_path / "untold").read_text() == "none"
+
+
 def test_what_was_started_last_is_stopped_first(supervisor, tmp_path):
     order = tmp_path / "order"
     code = (

@@ -5,12 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandParser, call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from backend.registry import services as registry
-from backend.registry import signing
 from backend.settlement import connection, services
 from backend.telemetry import services as telemetry
 from backend.telemetry.models import Reading
@@ -26,11 +25,13 @@ class Command(BaseCommand):
         parser.add_argument("--history", type=Path, required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, ARG002 - Django's signature
-        if not settings.AGENT_KEY:
-            raise CommandError("AGENT_KEY is not set: a private key in 0x hex")
+        try:
+            (agent,) = connection.accounts("AGENT")
+        except (ImproperlyConfigured, ValueError) as error:
+            raise CommandError(f"the agent needs one account: {error}") from error
         call_command("migrate", verbosity=0)
         facts = json.loads(options["community"].read_text())
-        registry.load_community(facts, agent_address=signing.address_of(settings.AGENT_KEY))
+        registry.load_community(facts, agent_address=agent)
         if not Reading.objects.exists():
             with gzip.open(options["history"], "rt", newline="") as lines:
                 count = telemetry.import_readings(telemetry.read_csv(lines))

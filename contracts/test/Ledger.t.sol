@@ -3,14 +3,17 @@ pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {Scene} from "./support/Scene.sol";
-import {EnergyExchange} from "../src/EnergyExchange.sol";
+import {Community} from "./support/Community.sol";
+import {DisjointRoles} from "../src/DisjointRoles.sol";
 import {IEnergyExchange} from "../src/interfaces/IEnergyExchange.sol";
-import {IParticipantRegistry} from "../src/interfaces/IParticipantRegistry.sol";
+import {IMeterOracle} from "../src/interfaces/IMeterOracle.sol";
+import {Terms} from "../src/Intervals.sol";
 
 /// @notice Money in and out, and what the constructor refuses.
-contract LedgerTest is Scene {
+contract LedgerTest is Community {
     uint256 private constant KEY = 0xC0FFEE;
+
+    // In
 
     function test_Deposit() public {
         address account = _payer(5_000);
@@ -54,15 +57,43 @@ contract LedgerTest is Scene {
     }
 
     function test_RevertWhen_DepositIsNothingOrForNobodyOrPaused() public {
-        vm.expectRevert(IEnergyExchange.ZeroAmount.selector);
+        vm.expectRevert(abi.encodeWithSelector(IEnergyExchange.ZeroAmount.selector));
         exchange.deposit(0);
         _expectZero("account");
         exchange.depositFor(address(0), 1);
         vm.prank(pauser);
         exchange.pause();
-        vm.expectRevert(Pausable.EnforcedPause.selector);
+        vm.expectRevert(abi.encodeWithSelector(Pausable.EnforcedPause.selector));
         exchange.deposit(1);
     }
+
+    /// @dev A balance has 64 bits.
+    function test_RevertWhen_ADepositDoesNotFit() public {
+        uint256 amount = uint256(type(uint64).max) - OPENING + 1;
+        token.mint(address(this), amount);
+        token.approve(address(exchange), amount);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IEnergyExchange.BalanceTooLarge.selector, _owner(0), uint256(type(uint64).max) + 1
+            )
+        );
+        exchange.depositFor(_owner(0), amount);
+        exchange.depositFor(_owner(0), amount - 1);
+        vm.assertEq(_balance(0), type(uint64).max);
+    }
+
+    /// @dev The two balances that share a slot with the pause.
+    function test_RetailerAndFundHaveBalancesOfTheirOwn() public {
+        _fund(fund, 5);
+        _fund(retailer, 7);
+        vm.prank(pauser);
+        exchange.pause();
+        vm.assertEq(exchange.balanceOf(fund), 5);
+        vm.assertEq(exchange.balanceOf(retailer), OPENING + 7);
+        vm.assertTrue(exchange.paused());
+    }
+
+    // Out
 
     function test_WithdrawAfterTheDelay() public {
         address account = _owner(0);
@@ -71,9 +102,10 @@ contract LedgerTest is Scene {
         emit IEnergyExchange.WithdrawalRequested(account, 7_000, availableAt);
         vm.prank(account);
         exchange.requestWithdrawal(7_000);
-        (uint192 amount, uint64 from) = exchange.withdrawalOf(account);
+        (uint64 amount, uint64 from) = exchange.withdrawalOf(account);
         vm.assertEq(amount, 7_000);
         vm.assertEq(from, availableAt);
+        vm.assertEq(_balance(0), OPENING - 7_000);
         vm.warp(availableAt - 1);
         vm.expectRevert(
             abi.encodeWithSelector(IEnergyExchange.WithdrawalNotReady.selector, account, availableAt)
@@ -86,21 +118,27 @@ contract LedgerTest is Scene {
         vm.prank(account);
         exchange.withdraw();
         vm.assertEq(token.balanceOf(account), 7_000);
-        vm.assertEq(exchange.balanceOf(account), OPENING - 7_000);
+        vm.assertEq(_balance(0), OPENING - 7_000);
         vm.expectRevert(abi.encodeWithSelector(IEnergyExchange.NoWithdrawalRequested.selector, account));
         vm.prank(account);
         exchange.withdraw();
     }
 
     function test_PauseNeverBlocksWithdrawal() public {
+        address[3] memory accounts = [_owner(0), retailer, fund];
+        _fund(fund, OPENING);
         vm.prank(pauser);
         exchange.pause();
-        vm.prank(_owner(0));
-        exchange.requestWithdrawal(OPENING);
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(accounts[i]);
+            exchange.requestWithdrawal(OPENING);
+        }
         vm.warp(GATE + WITHDRAWAL_DELAY);
-        vm.prank(_owner(0));
-        exchange.withdraw();
-        vm.assertEq(token.balanceOf(_owner(0)), OPENING);
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(accounts[i]);
+            exchange.withdraw();
+            vm.assertEq(token.balanceOf(accounts[i]), OPENING);
+        }
     }
 
     function test_ANewRequestReplacesTheOld() public {
@@ -109,17 +147,21 @@ contract LedgerTest is Scene {
         vm.warp(GATE + 1);
         vm.prank(_owner(0));
         exchange.requestWithdrawal(8_000);
-        (uint192 amount, uint64 availableAt) = exchange.withdrawalOf(_owner(0));
+        (uint64 amount, uint64 availableAt) = exchange.withdrawalOf(_owner(0));
         vm.assertEq(amount, 8_000);
         vm.assertEq(availableAt, GATE + 1 + WITHDRAWAL_DELAY);
+        vm.assertEq(_balance(0), OPENING - 8_000);
         vm.prank(_owner(0));
         exchange.requestWithdrawal(0);
+        vm.assertEq(_balance(0), OPENING);
         vm.expectRevert(abi.encodeWithSelector(IEnergyExchange.NoWithdrawalRequested.selector, _owner(0)));
         vm.prank(_owner(0));
         exchange.withdraw();
     }
 
     function test_RevertWhen_AskingForMoreThanThereIs() public {
+        vm.prank(_owner(0));
+        exchange.requestWithdrawal(OPENING / 2);
         vm.expectRevert(
             abi.encodeWithSelector(
                 IEnergyExchange.InsufficientBalance.selector, _owner(0), OPENING, OPENING + 1
@@ -127,29 +169,104 @@ contract LedgerTest is Scene {
         );
         vm.prank(_owner(0));
         exchange.requestWithdrawal(OPENING + 1);
+        vm.prank(_owner(0));
+        exchange.requestWithdrawal(OPENING);
+    }
+
+    /// @dev What is requested and what was deposited since can exceed 64 bits together.
+    function test_ARequestBeyond64BitsLosesNothing() public {
+        _fund(_owner(0), type(uint64).max - OPENING);
+        vm.prank(_owner(0));
+        exchange.requestWithdrawal(type(uint64).max);
+        _fund(_owner(0), type(uint64).max);
+        uint256 held = _heldBy(_owner(0));
+        uint256 amount = uint256(type(uint64).max) + 6;
+        vm.prank(_owner(0));
+        try exchange.requestWithdrawal(amount) {} catch {}
+        vm.assertEq(_heldBy(_owner(0)), held);
+    }
+
+    // Roles and terms
+
+    function test_RevertWhen_AnAccountHasTwoRoles() public {
+        bytes32 role = exchange.PAUSER_ROLE();
+        vm.expectRevert(abi.encodeWithSelector(DisjointRoles.RoleConflict.selector, operator, role));
+        vm.prank(admin);
+        exchange.grantRole(role, operator);
     }
 
     function test_RevertWhen_TheConstructorMissesAnAddress() public {
+        Terms memory terms = _terms();
+        terms.token = IERC20(address(0));
         _expectZero("token");
-        new EnergyExchange(IERC20(address(0)), registry, retailer, feeRecipient, admin, 1, 1);
-        _expectZero("registry");
-        new EnergyExchange(token, IParticipantRegistry(address(0)), retailer, feeRecipient, admin, 1, 1);
+        this.deploy(terms);
+        terms = _terms();
+        terms.retailer = address(0);
         _expectZero("retailer");
-        new EnergyExchange(token, registry, address(0), feeRecipient, admin, 1, 1);
-        _expectZero("feeRecipient");
-        new EnergyExchange(token, registry, retailer, address(0), admin, 1, 1);
-        _expectZero("admin");
-        new EnergyExchange(token, registry, retailer, feeRecipient, address(0), 1, 1);
+        this.deploy(terms);
+        terms = _terms();
+        terms.fund = address(0);
+        _expectZero("fund");
+        this.deploy(terms);
+        terms = _terms();
+        terms.oracle = IMeterOracle(address(0));
+        _expectZero("oracle");
+        this.deploy(terms);
+        terms = _terms();
+        terms.admin = address(0);
+        vm.expectRevert(abi.encodeWithSelector(DisjointRoles.AdminMissing.selector));
+        this.deploy(terms);
+    }
+
+    function test_RevertWhen_RetailerAndFundAreOne() public {
+        Terms memory terms = _terms();
+        terms.fund = retailer;
+        _refuseTerm(terms, "fund");
+    }
+
+    function test_RevertWhen_TermsDoNotFitTogether() public {
+        Terms memory terms = _terms();
+        terms.intervalSeconds = 0;
+        _refuseTerm(terms, "intervalSeconds");
+        terms.intervalSeconds = 901;
+        _refuseTerm(terms, "intervalSeconds");
+        terms = _terms();
+        terms.settlementTerm = STEP + READING_DEADLINE;
+        _refuseTerm(terms, "settlementTerm");
+        (terms.settlementTerm, terms.withdrawalDelay) = (1 days + 1, 3 days);
+        _refuseTerm(terms, "settlementTerm");
+        terms = _terms();
+        terms.withdrawalDelay = SETTLEMENT_TERM;
+        _refuseTerm(terms, "withdrawalDelay");
+        terms.withdrawalDelay = SETTLEMENT_TERM + 1;
+        this.deploy(terms);
     }
 
     function test_ConstructorSetsWhatItIsGiven() public view {
         vm.assertEq(address(exchange.token()), address(token));
-        vm.assertEq(address(exchange.registry()), address(registry));
+        vm.assertEq(address(exchange.oracle()), address(oracle));
         vm.assertEq(exchange.retailer(), retailer);
-        vm.assertEq(exchange.feeRecipient(), feeRecipient);
+        vm.assertEq(exchange.fund(), fund);
         vm.assertEq(exchange.withdrawalDelay(), WITHDRAWAL_DELAY);
-        vm.assertEq(exchange.readingDeadline(), READING_DEADLINE);
+        vm.assertEq(exchange.settlementTerm(), SETTLEMENT_TERM);
+        vm.assertEq(exchange.intervalSeconds(), STEP);
         vm.assertTrue(exchange.hasRole(exchange.DEFAULT_ADMIN_ROLE(), admin));
+    }
+
+    // Shorthands
+
+    /// @dev A call of its own, so that a refusal can be expected; its reason comes through.
+    function deploy(Terms memory terms) external {
+        _newExchange(terms);
+    }
+
+    function _terms() private view returns (Terms memory) {
+        return Terms(token, oracle, retailer, fund, admin, STEP, WITHDRAWAL_DELAY, SETTLEMENT_TERM);
+    }
+
+    function _refuseTerm(Terms memory terms, string memory field) private {
+        vm.expectRevert(abi.encodeWithSelector(IEnergyExchange.InvalidTerm.selector, field));
+        this.deploy(terms);
     }
 
     function _payer(uint256 amount) private returns (address account) {

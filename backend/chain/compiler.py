@@ -75,7 +75,10 @@ def standard_input(project: Path) -> dict[str, Any]:
             "evmVersion": profile["evm_version"],
             "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
             "viaIR": profile["via_ir"],
-            "metadata": {"bytecodeHash": profile["bytecode_hash"]},
+            "metadata": {
+                "bytecodeHash": profile["bytecode_hash"],
+                "appendCBOR": profile["cbor_metadata"],
+            },
             "outputSelection": {"*": {"*": list(_OUTPUT)}},
         },
     }

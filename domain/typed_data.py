@@ -54,8 +54,10 @@ TYPES = {
     "SupplyAgreement": SUPPLY_AGREEMENT,
     "MeterReading": METER_READING,
     "Attestation": ATTESTATION,
+    "AttestationWithGaps": ATTESTATION,
 }
-"""Readings and attestations are signed for the ``MeterOracle``, all else for the ``EnergyExchange``."""
+"""``AttestationWithGaps`` is of a list in which readings are missing. Readings and attestations are signed
+for the ``MeterOracle``, all else for the ``EnergyExchange``."""
 SIDE_CODE = {"buy": 0, "sell": 1}
 
 

@@ -1,8 +1,7 @@
 """Settling a delivered interval against signed readings."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -13,8 +12,9 @@ from backend.market.models import DeliveryInterval
 from backend.market.services import let_stand
 from backend.registry import queries as registry
 from backend.registry.models import Meter
+from backend.settlement import attestation, connection, packing
 from backend.settlement import batch as batches
-from backend.settlement import connection, packing
+from backend.settlement.attestation import Proven
 from backend.settlement.models import Commitment, Settlement, StatementLine
 from backend.settlement.services import admission, lapse
 from backend.settlement.services.commitment import record
@@ -26,21 +26,13 @@ from pricing.settlement import IntervalSettlement, settle_interval
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """A meter's registers, and its signature; None where the reading was brought to the oracle itself."""
-
-    registers: tuple[int, int]
-    signature: str | None
-
-
 def settle(interval_id: int, as_of: datetime) -> list[str]:
     """Write the interval's lines and its outbox rows, once; returns what it waits for, nothing when done.
 
-    What was committed in time is settled as committed. Otherwise the trades are void, and a batch without them
-    is committed late and then settled: every member's import and export goes through the retailer. A reading
-    missing after the community's deadline is replaced by the fallback that its owner agreed to. Past the
-    settlement term nothing can be settled, and the interval lapses.
+    What was committed in time is settled as committed. Otherwise the trades are void, and a batch without
+    them is committed late and then settled: every member's import and export goes through the retailer. A
+    reading missing after the community's deadline is replaced by the fallback that its owner agreed to. Past
+    the settlement term nothing can be settled, and the interval lapses.
     """
     interval = DeliveryInterval.objects.get(pk=interval_id)
     if interval.state in {DeliveryInterval.State.SETTLED, DeliveryInterval.State.LAPSED}:
@@ -72,37 +64,35 @@ def _settle(chain: Chain, interval: DeliveryInterval, as_of: datetime) -> list[s
     meter_ids = [meter_id for part in batch.parts for meter_id in batches.meter_ids(part)]
     found = _readings(chain, interval, meter_ids)
     missing = [meter_id for meter_id in meter_ids if meter_id not in found]
-    if missing and as_of <= interval.end + registry.community().reading_deadline:
+    if missing and min(as_of, chain.head().time) <= interval.end + registry.community().reading_deadline:
+        # Until the chain's own clock has passed the deadline, a reading can still be taken to the oracle.
         return [f"reading of {meter_id}" for meter_id in missing]
+    attestors = attestation.quorum(chain)
     with transaction.atomic():
         DeliveryInterval.objects.select_for_update().get(pk=interval.pk)
         if not Settlement.objects.filter(interval=interval).exists():
             if commitment is None:
                 let_stand(interval.pk, [])
                 commitment = record(interval, batch, fallback_import_w, late=True)
-            _write(commitment, found)
+            _write(commitment, found, attestors)
     return []
 
 
-def _write(commitment: Commitment, found: dict[str, Proven]) -> None:
+def _write(commitment: Commitment, found: Mapping[str, Proven], attestors: Sequence[str]) -> None:
     """Lines and an outbox row for each part, each row to be sent after the one before."""
     interval, before = commitment.interval, commitment.transaction
     for place, (part, (data, following)) in enumerate(
         zip(commitment.parts, batches.packed(commitment.parts), strict=True)
     ):
         meter_ids = batches.meter_ids(part)
-        proven = [found.get(meter_id) for meter_id in meter_ids]
-        registers = [None if one is None else one.registers for one in proven]
+        known = [found.get(meter_id) for meter_id in meter_ids]
+        registers = [None if one is None else one.registers for one in known]
+        proof = attestation.proof(part, known, attestors, interval_s=interval.interval_s)
         before = enqueue(
             f"settle:{interval.start:%Y-%m-%dT%H:%MZ}" + (f" part {place + 1}" if place else ""),
             "exchange",
             "settleBatch",
-            [
-                data,
-                following,
-                "0x" + packing.pack_registers(registers).hex(),
-                "0x" + packing.pack_proof(one.signature for one in proven if one is not None).hex(),
-            ],
+            [data, following, "0x" + packing.pack_registers(registers).hex(), "0x" + proof.hex()],
             after=before,
         )
         settled = settle_interval(
@@ -141,17 +131,14 @@ def _write_lines(settlement: Settlement, meter_ids: Sequence[str], settled: Inte
 
 
 def _readings(chain: Chain, interval: DeliveryInterval, meter_ids: Sequence[str]) -> dict[str, Proven]:
-    """What is known of these meters; where a reading did not come here, somebody may have taken it to the oracle."""
+    """What is known of these meters; a reading that did not come here may have been taken to the oracle."""
     stored = Reading.objects.filter(
         meter__meter_id__in=meter_ids,
         interval_start=interval.start,
         interval_s=interval.interval_s,
         quality=Reading.Quality.SIGNED,
     ).select_related("meter")
-    found = {
-        reading.meter.meter_id: Proven((reading.import_wh, reading.export_wh), reading.signature)
-        for reading in stored
-    }
+    found = {reading.meter.meter_id: attestation.proven(reading) for reading in stored}
     for meter_id in meter_ids:
         if meter_id not in found:
             start = int(interval.start.timestamp())
@@ -159,5 +146,5 @@ def _readings(chain: Chain, interval: DeliveryInterval, meter_ids: Sequence[str]
                 "oracle", "submitted", meter_id, start, interval.interval_s
             )
             if submitted_at:
-                found[meter_id] = Proven((import_wh, export_wh), None)
+                found[meter_id] = Proven((import_wh, export_wh), None, checked=True)
     return found

@@ -64,8 +64,8 @@ class Trade:
 class Clearing:
     """Result of one call auction; ``price_micro_per_kwh`` is None when nothing crossed.
 
-    ``trades`` are the pairs that ``domain.fills.chained`` makes of what was executed. ``welfare_micro`` is the
-    sum over executed bids of energy x limit, less that over executed offers, rounded down once.
+    ``trades`` are the pairs that ``domain.fills.chained`` makes of what was executed. ``welfare_micro`` is
+    the sum over executed bids of energy x limit, less that over executed offers, rounded down once.
     """
 
     price_micro_per_kwh: int | None

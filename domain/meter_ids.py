@@ -21,6 +21,11 @@ def meter_id(account: str, number: int) -> str:
     return f"{account.lower()}{number:024x}"
 
 
+def account_of(meter_id: str) -> str:
+    """The account of the meter's owner, 0x hex in lower case."""
+    return meter_id[:_ACCOUNT_LENGTH]
+
+
 def number_of(meter_id: str) -> int:
     """The meter's number among its owner's."""
     return int(meter_id[_ACCOUNT_LENGTH:], 16)

@@ -5,8 +5,9 @@
     and, where an owner has several orders, k
 ``python -m pricing settle --interval INTERVAL.json --out SETTLEMENT.json``
     ``{"interval_s": 900, "prices": {clearing, retail_import, feed_in, imbalance, fee}, "meters": [{meter_id,
-    imported_wh, exported_wh, bought: [[energy_wh, price], ...], sold: [[energy_wh, price, imbalance_cap], ...],
-    fallback_import_w}]}``; null for a reading that is missing; bought, sold and fallback may be absent
+    imported_wh, exported_wh, bought: [[energy_wh, price], ...],
+    sold: [[energy_wh, price, imbalance_cap], ...], fallback_import_w}]}``;
+    null for a reading that is missing; bought, sold and fallback may be absent
 """
 
 import argparse

@@ -7,8 +7,8 @@ Derivation. A member bought ``B`` and sold ``S`` Wh; its grid meter shows import
 * What was imported beyond the purchase, ``max(M - B, 0)``, comes from the retailer; what was exported beyond
   the sale, ``max(X - S, 0)``, and what was bought and not taken, ``max(B - M, 0)``, goes to it at feed-in.
 
-Amounts that a member pays are rounded up and those it is paid are rounded down, each once over the meter's sum
-of Wh x price, so no rounding creates money: the retailer's account takes the difference
+Amounts that a member pays are rounded up and those it is paid are rounded down, each once over the meter's
+sum of Wh x price, so no rounding creates money: the retailer's account takes the difference
 (``IntervalSettlement.retailer_delta_micro``).
 """
 
@@ -42,8 +42,8 @@ class Sale(NamedTuple):
 class MeterInterval:
     """One member grid meter in one delivery interval; trades in batch order.
 
-    ``imported_wh`` and ``exported_wh`` are both None when the reading is missing; ``fallback_import_w`` is the
-    mean power that the member agreed to be billed for then.
+    ``imported_wh`` and ``exported_wh`` are both None when the reading is missing; ``fallback_import_w`` is
+    the mean power that the member agreed to be billed for then.
     """
 
     meter_id: str
@@ -176,7 +176,7 @@ def _reading(meter: MeterInterval, interval_s: int) -> tuple[int, int]:
 
 
 def _deliver(delivered_wh: int, sold: Sequence[Sale], imbalance: int) -> tuple[int, int]:
-    """Sums of Wh x price: what is delivered at its price, and what is not at (imbalance - price)+ up to the cap."""
+    """Sums of Wh x price: what is delivered at its price, the rest at (imbalance - price)+ up to the cap."""
     left_wh = delivered_wh
     sale = shortfall = 0
     for energy_wh, price, cap in sold:

@@ -158,6 +158,11 @@ def place_for_member(
     return place_order(replace(unsigned, signature=signature), as_of=as_of)
 
 
+def can_sign_for(agent: str) -> bool:
+    """Whether the key of the agent with this address is here."""
+    return bool(settings.AGENT_KEY) and signing.address_of(settings.AGENT_KEY) == agent
+
+
 def sign_batch(interval: DeliveryInterval, orders: Sequence[Order]) -> str:
     """The agent's one signature over all its orders in a batch, given in batch order, 0x hex.
 
@@ -167,11 +172,13 @@ def sign_batch(interval: DeliveryInterval, orders: Sequence[Order]) -> str:
         FieldError: this platform does not hold the key of the agent who signed the orders.
     """
     community, key = registry.community(), settings.AGENT_KEY
-    if not key or {order.signer for order in orders} != {signing.address_of(key)}:
+    if not all(can_sign_for(order.signer) for order in orders):
         raise FieldError("signature", "the key of the agent of these orders is not here", code="no_agent")
     chain = bytes(32)
     for order in orders:
-        chain = keccak(chain + signing.struct_hash("Order", signed_terms(order).message(), community.eip712()))
+        chain = keccak(
+            chain + signing.struct_hash("Order", signed_terms(order).message(), community.eip712())
+        )
     message = {"intervalStart": int(interval.start.timestamp()), "ordersHash": chain}
     return signing.sign("AgentOrders", message, community.eip712(), key=key)
 

@@ -68,7 +68,7 @@ class Community(models.Model):
         return start - self.gate_close_intervals * self.step
 
     def eip712(self) -> dict[str, Any]:
-        """What owners and agents sign for: chain id and exchange, as ``domain.typed_data.typed_data`` takes them."""
+        """What owners and agents sign for: chain id and exchange, as ``domain.typed_data`` takes them."""
         return {"chain_id": self.chain_id, "verifying_contract": self.exchange_address}
 
     def readings_eip712(self) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def accept_mandate(message: dict[str, Any], signature: str) -> Mandate:
 
 
 def accept_supply_agreement(message: dict[str, Any], signature: str) -> SupplyAgreement:
-    """Store an owner's signed agreement with the retailer; FieldError when the signature is not the owner's."""
+    """Store an owner's signed agreement with the retailer; FieldError when it is not the owner's."""
     participant = _owner(message, signature, "SupplyAgreement", queries.community())
     if message["validUntil"] < message["validFrom"]:
         raise FieldError("message.validUntil", "must not be before validFrom")

@@ -17,6 +17,7 @@ class Interval:
     """What the logs say of one delivery interval; micro-units by account."""
 
     committed: bool = False
+    released: bool = False
     settlements: list[Settled] = field(default_factory=list)
     bills: dict[str, Bill] = field(default_factory=dict)
     trades: list[Traded] = field(default_factory=list)
@@ -26,7 +27,7 @@ class Interval:
 
 @dataclass(slots=True)
 class Audit:
-    """Money, and of it requested withdrawals, by account; intervals by start (Unix time); what does not add up."""
+    """Money, and of it requested withdrawals, by account; intervals by start (Unix time); what is wrong."""
 
     money: dict[str, int]
     withdrawals: dict[str, int]
@@ -57,6 +58,8 @@ def derive(logs: Iterable[Log], *, retailer: str, fund: str) -> Audit:
             waiting = []
         elif event.name == "BatchCommitted":
             audit.intervals[event.values[0]].committed = True
+        elif event.name == "IntervalReleased":
+            audit.intervals[event.values[0]].released = True
         else:
             _move(audit, event)
     if waiting:
@@ -86,6 +89,8 @@ def _settle(audit: Audit, found: Settled, *, retailer: str, fund: str) -> None:
     audit.problems += [f"{found.start}: {problem}" for problem in bills.problems(found)]
     if not interval.committed:
         audit.problems.append(f"{found.start}: nobody had committed what was settled")
+    if interval.released:
+        audit.problems.append(f"{found.start}: it was settled after it had been released")
     for bill in bills.bills(found):
         if bill.meter_id in interval.bills:
             audit.problems.append(f"{found.start}: meter {bill.meter_id} is billed twice")

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from backend.market import agents
@@ -11,7 +12,7 @@ from backend.market.models import DeliveryInterval, Order
 from backend.registry.models import Meter
 from backend.settlement import packing, parts
 from domain.market import Clearing, SettlementPrices
-from domain.meter_ids import meter_id, number_of
+from domain.meter_ids import account_of, meter_id, number_of
 from domain.typed_data import SIDE_CODE
 from pricing.settlement import MeterInterval, Purchase, Sale
 
@@ -38,10 +39,14 @@ def build(interval: DeliveryInterval, meters: Sequence[Meter], orders: Sequence[
     by_meter: dict[int, list[Order]] = defaultdict(list)
     for order in sorted(orders, key=lambda order: order.nonce):
         by_meter[order.meter_id].append(order)
-    loads = [parts.Load(tuple(_terms(order) for order in by_meter[meter.pk])) for meter in members]
+    accounts = [list(own) for _, own in groupby(members, key=lambda meter: account_of(meter.meter_id))]
+    loads = [
+        parts.Load(len(own), tuple(_terms(order) for meter in own for order in by_meter[meter.pk]))
+        for own in accounts
+    ]
     built = Batch([], [])
     for places in parts.cut(loads):
-        present = [members[place] for place in places]
+        present = [meter for place in places for meter in accounts[place]]
         clearing = market.rematched(interval, [order for meter in present for order in by_meter[meter.pk]])
         built.parts.append(_part(interval, present, by_meter, clearing))
         built.clearings.append(clearing)

@@ -120,9 +120,9 @@ def _unaccounted(settled: Settled) -> Iterator[str]:
         yield f"{left} are left for the retailer, and {settled.retailer_micro} arrive"
     if left < 0 and (settled.retailer_micro > 0 or missing < 0):
         yield f"{-left} are missing, and {-settled.retailer_micro} and {settled.fund_paid} are paid for it"
-    credits = {account: -net for account, net in owed.items() if net < 0}
-    paid_out = sum(credits.values())
-    expected = {a: -(-credit * missing // paid_out) for a, credit in credits.items()} if missing > 0 else {}
+    due = {account: -net for account, net in owed.items() if net < 0}
+    paid_out = sum(due.values())
+    expected = {a: -(-credit * missing // paid_out) for a, credit in due.items()} if missing > 0 else {}
     if settled.reduced != expected:
         yield f"credits are reduced by {settled.reduced}, not by {expected}"
 

@@ -27,6 +27,7 @@ _EVENTS = {
     "Unpaid": (("uint64", "address"), ("uint256",)),
     "FundPaid": (("uint64",), ("uint256",)),
     "CreditReduced": (("uint64", "address"), ("uint256",)),
+    "IntervalReleased": (("uint64",), ()),
     "BatchSettled": (("uint64",), ("uint256", "int256", "bytes", "bytes")),
 }
 _TOPICS = {

@@ -119,7 +119,8 @@ class ChainTrouble(models.Model):
 class Commitment(models.Model):
     """The root of an interval's matched batch, and the batch itself in its parts (see ``batch``).
 
-    A ``late`` one is of a batch without orders, where the other one is not on chain: the retailer's part alone.
+    A ``late`` one is of a batch without orders, where the other one is not on chain: the retailer's part
+    alone.
     """
 
     interval = models.ForeignKey(DeliveryInterval, on_delete=models.PROTECT, related_name="commitments")
@@ -130,6 +131,13 @@ class Commitment(models.Model):
         help_text="by account: mean power that a meter without a reading is taken to have drawn"
     )
     transaction = models.OneToOneField(OutboxTransaction, on_delete=models.PROTECT, related_name="commitment")
+    release = models.OneToOneField(
+        OutboxTransaction,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="released",
+        help_text="tells the chain that the interval can no longer be settled",
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["interval", "late"], name="committed_once"),)

@@ -3,40 +3,43 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+Terms = tuple[int, int, int]
+"""Fee cap, imbalance cap and expiry of an order."""
 GAS_A_PART = 15_000_000
-"""Below what one transaction may use (EIP-7825: 16,777,216), with room for what the figures below leave out."""
+"""Below what a transaction may use (EIP-7825: 16,777,216), with room for what the figures below leave out."""
 PART_GAS = 160_000
-MEMBER_GAS = 24_000
+METER_GAS = 24_000
 ORDER_GAS = 9_000
-"""Measured with meter-signed readings and owner-signed orders, and rounded up: a member has one storage slot, two
-reads of the registry and one signature; an order one signature and its bytes."""
+"""Measured with meter-signed readings and owner-signed orders, and rounded up: a meter has one storage slot,
+two reads of the registry and one signature; an order has one signature and its bytes."""
 MAX_TERMS = 255
-"""One byte counts the different (fee cap, imbalance cap, expiry) of a part's orders."""
+"""One byte counts the different terms of a part's orders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one member brings into a part: its orders' terms, one entry an order."""
+    """What an account brings into a part: how many meters, and the terms of each of their orders."""
 
-    terms: tuple[tuple[int, int, int], ...] = ()
+    meters: int
+    terms: tuple[Terms, ...] = ()
 
     @property
     def gas(self) -> int:
-        """About what settling the member takes."""
-        return MEMBER_GAS + ORDER_GAS * len(self.terms)
+        """About what settling the account takes."""
+        return METER_GAS * self.meters + ORDER_GAS * len(self.terms)
 
 
 def cut(loads: Sequence[Load], *, gas: int = GAS_A_PART) -> list[range]:
-    """Consecutive ranges of members, each of at most ``gas`` and of one member at least; one empty range for none.
+    """Consecutive ranges of accounts, each of at most ``gas`` and one account at least; none: an empty one.
 
-    Parts settle by themselves, so nobody trades across a cut: members stay in the batch's order, and within each
-    part bids and offers are paired afresh.
+    Parts settle by themselves, so nobody trades across a cut: accounts stay in the batch's order, and within
+    each part bids and offers are paired afresh. The contract wants all meters of an account in one part.
 
-    >>> cut([Load(((1, 2, 3),))] * 5, gas=PART_GAS + 2 * (MEMBER_GAS + ORDER_GAS))
+    >>> cut([Load(1, ((1, 2, 3),))] * 5, gas=PART_GAS + 2 * (METER_GAS + ORDER_GAS))
     [range(0, 2), range(2, 4), range(4, 5)]
     """
     starts = [0]
-    used, terms = PART_GAS, set[tuple[int, int, int]]()
+    used, terms = PART_GAS, set[Terms]()
     for position, load in enumerate(loads):
         fits = used + load.gas <= gas and len(_with(terms, load.terms)) <= MAX_TERMS
         if position > starts[-1] and not fits:
@@ -47,7 +50,5 @@ def cut(loads: Sequence[Load], *, gas: int = GAS_A_PART) -> list[range]:
     return [range(start, end) for start, end in zip(starts, [*starts[1:], len(loads)], strict=True)]
 
 
-def _with(
-    terms: set[tuple[int, int, int]], more: Iterable[tuple[int, int, int]]
-) -> set[tuple[int, int, int]]:
+def _with(terms: set[Terms], more: Iterable[Terms]) -> set[Terms]:
     return terms | set(more)

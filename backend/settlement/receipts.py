@@ -93,6 +93,7 @@ def _read(trade: Trade, seen: list[Order]) -> Step:
     facts = [
         {
             "participant": order.participant.pseudonym,
+            "meter_id": order.meter.meter_id,
             "import_wh": readings[order.meter_id].import_wh,
             "export_wh": readings[order.meter_id].export_wh,
             "source": readings[order.meter_id].source,

@@ -22,8 +22,10 @@ class Terms:
     """What a community's contracts are built with; durations in seconds.
 
     ``fund`` is the community's, which receives fees. ``token`` is an existing stablecoin, or None for a test
-    one. ``accounts`` has the accounts of each of ``HOLDERS``; no account may occur twice. ``admin_delay_s`` is what the timelock makes a change wait;
-    None: a minute on a local chain, elsewhere two days or the withdrawal delay, whichever is longer.
+    one. ``accounts`` has the accounts of each of ``HOLDERS``; no account may occur twice.
+
+    ``admin_delay_s`` is what the timelock makes a change wait; None: a minute on a local chain, elsewhere two
+    days or the withdrawal delay, whichever is longer.
     """
 
     retailer: str

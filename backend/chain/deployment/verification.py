@@ -83,7 +83,7 @@ def actual_holders(node: DeploymentNode, plan: Plan, *, first_block: int) -> Hol
     holders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for contract in expected:
         for log in node.logs(contract, from_block=first_block):
-            topics = [bytes(topic) for topic in log["topics"]]
+            topics = log.topics
             if topics[0] not in (_GRANTED, _REVOKED):
                 continue
             role = names.get(topics[1], "0x" + topics[1].hex())

@@ -1,6 +1,6 @@
 """Writes of settlement; each is one call, and may be made twice."""
 
-from backend.settlement.services.commitment import commit
+from backend.settlement.services.commitment import commit, release
 from backend.settlement.services.delivery import settle
 from backend.settlement.services.deployment import deploy
 from backend.settlement.services.follower import LOST
@@ -23,6 +23,7 @@ __all__ = [
     "register_mandate",
     "register_members",
     "register_supply",
+    "release",
     "retry",
     "settle",
     "waits",

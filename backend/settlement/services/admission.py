@@ -1,8 +1,8 @@
 """What the contract will accept, asked of the contract itself before a batch is committed to it.
 
 A batch with one order that the contract refuses can never be settled. So whatever a member has ended,
-cancelled or never registered is left out, and its trades are void. The contract judges by what stands when the
-batch is committed; what is asked here must stand from now until delivery starts, which covers that.
+cancelled or never registered is left out, and its trades are void. The contract judges by what stands when
+the batch is committed; what is asked here must stand from now until delivery starts, which covers that.
 """
 
 import logging
@@ -14,6 +14,7 @@ from typing import Any
 from django.db.models import Sum
 
 from backend.chain.client import Chain
+from backend.market import agents
 from backend.market.models import DeliveryInterval, Order
 from backend.registry import queries as registry
 from backend.registry.models import Meter
@@ -96,10 +97,14 @@ def _refusal(
         return "it expires before delivery"
     if chain.call("exchange", "cancelledSince", order.participant.wallet_address, order.nonce):
         return "its owner has cancelled it"
+    if order.fee_cap_micro_per_kwh < interval.fee_micro_per_kwh:
+        return "its fee cap is below the fee"
     return _outside_mandate(chain, interval, order, at) if order.by_agent else ""
 
 
 def _outside_mandate(chain: Chain, interval: DeliveryInterval, order: Order, at: datetime) -> str:
+    if not agents.can_sign_for(order.signer):
+        return "its agent's key is not here, and the agent signs once more for the whole batch"
     terms = chain.call("exchange", "mandateOf", order.participant.wallet_address, order.signer)
     start = int(interval.start.timestamp())
     if start > terms.validUntil or start >= terms.endsAt or terms.since > at.timestamp():

@@ -1,4 +1,4 @@
-"""Fixing an interval's matched batch on chain before its delivery starts."""
+"""Fixing an interval's matched batch on chain before delivery, and letting go of it when it lapsed."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.market.models import DeliveryInterval
 from backend.market.services import let_stand
 from backend.settlement import batch as batches
-from backend.settlement import connection
+from backend.settlement import connection, queries
 from backend.settlement.models import Commitment
 from backend.settlement.services import admission
 from backend.settlement.services.outbox import enqueue
@@ -68,3 +68,21 @@ def record(
         fallback_import_w=dict(fallback_import_w),
         transaction=row,
     )
+
+
+@transaction.atomic
+def release(interval_id: int, as_of: datetime) -> list[str]:
+    """Let the chain say that a lapsed interval can no longer be settled; returns what it waits for.
+
+    Anybody may do it, and it moves no money: it lets everybody close their books.
+    """
+    closes_at = queries.closes_at(DeliveryInterval.objects.get(pk=interval_id))
+    if as_of <= closes_at:
+        return [f"the end of its settlement term at {closes_at.isoformat()}"]
+    for commitment in queries.unreleased().select_for_update(of=("self",)).filter(interval=interval_id):
+        start = commitment.interval.start
+        commitment.release = enqueue(
+            f"release:{start:%Y-%m-%dT%H:%MZ}", "exchange", "release", [int(start.timestamp())]
+        )
+        commitment.save(update_fields=["release"])
+    return []

@@ -25,11 +25,12 @@ from backend.chain.deployment.verification import Check, verify
 from backend.registry.models import Community
 from backend.settlement import connection
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement
+from backend.settlement.queries import SETTLEMENT_TERM
 from backend.settlement.services.rows import NOT_IN_A_BLOCK, UNSENT
 
 State = OutboxTransaction.State
-SETTLEMENT_TERM_S = 86_400  # the longest that the contract takes
-BATCH_FUNCTIONS = ("commitBatch", "settleBatch")
+SETTLEMENT_TERM_S = int(SETTLEMENT_TERM.total_seconds())
+BATCH_FUNCTIONS = ("commitBatch", "settleBatch", "release")
 logger = logging.getLogger(__name__)
 
 
@@ -141,7 +142,7 @@ def terms_from_facts(facts: Mapping[str, Any]) -> Terms:
 def _terms(
     *, retailer: str, fund: str, step_s: int, gate_close_intervals: int, reading_deadline_s: int
 ) -> Terms:
-    """A batch is committed at the earliest when the gate closes; withdrawals asked for then outlast its term."""
+    """A batch is committed when the gate closes at the earliest; a withdrawal asked for then outlasts it."""
     return Terms(
         retailer=retailer,
         fund=fund,
@@ -192,7 +193,9 @@ def _start_over() -> None:
     A batch that was committed on the old chain cannot be settled on the new one: it settles retail only.
     """
     unsettled = Settlement.objects.exclude(transaction__state=State.CONFIRMED)
-    late = Commitment.objects.filter(late=True).exclude(interval__settlements__transaction__state=State.CONFIRMED)
+    late = Commitment.objects.filter(late=True).exclude(
+        interval__settlements__transaction__state=State.CONFIRMED
+    )
     rows = [row for found in (unsettled, late) for row in found.values_list("transaction_id", flat=True)]
     unsettled.delete()
     late.delete()

@@ -21,7 +21,7 @@ from backend.settlement.services.sender import Sender
 State = OutboxTransaction.State
 
 
-def enqueue(
+def enqueue(  # noqa: PLR0913 - a row's columns
     key: str,
     contract: str,
     function: str,

@@ -23,7 +23,17 @@ from backend.settlement.services.rows import move, note, sign_anew
 State = OutboxTransaction.State
 MAX_IN_FLIGHT = 16
 MAX_BUMPS = 8
-PASSING_REFUSALS = frozenset({"DeliveryNotEnded", "ReadingAwaited", "EnforcedPause"})
+PASSING_REFUSALS = frozenset(
+    {
+        "DeliveryNotEnded",
+        "EnforcedPause",
+        "IntervalOpen",
+        "ReadingAwaited",
+        "StillBinding",
+        "TermExceedsWithdrawalDelay",
+    }
+)
+"""Refusals that time or the pauser lifts."""
 DONE_BEFORE = frozenset({"AlreadyCommitted", "AlreadySettled", "RootMismatch", "MeterTaken", "StaleNonce"})
 """Refusals that one gets for doing a thing twice: an earlier transaction of the row may have done it."""
 logger = logging.getLogger(__name__)

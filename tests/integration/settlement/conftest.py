@@ -225,7 +225,12 @@ class World:
             packing.compact(reading.signature),
         )
         transact(
-            self.node, self.chain, connection.secret_key("DEPLOYER_KEY"), "oracle", "submitReading", *arguments
+            self.node,
+            self.chain,
+            connection.secret_key("DEPLOYER_KEY"),
+            "oracle",
+            "submitReading",
+            *arguments,
         )
 
     def read_all(self):
@@ -235,6 +240,7 @@ class World:
 
     def settle(self, at=None):
         at = at or self.end + timedelta(seconds=30)
+        self.node.mine(at)
         assert services.settle(self.interval.pk, at) == []
         self.run(at)
 

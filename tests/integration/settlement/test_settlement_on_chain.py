@@ -12,14 +12,14 @@ from backend.market import services as market
 from backend.market.models import Order, Trade
 from backend.settlement import batch, queries, services
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
-from backend.settlement.parts import MEMBER_GAS, ORDER_GAS, PART_GAS
+from backend.settlement.parts import METER_GAS, ORDER_GAS, PART_GAS
 from backend.telemetry.models import Reading
 
 OPENING, RETAILER = 50_000_000, 1_000_000_000
 IMPORT, FEED_IN, FEE = 210_000, 80_000, 2_000
 HOUR = timedelta(hours=1)
 NAMES = ("ana", "ben", "cleo")
-TWO_MEMBERS = PART_GAS + 2 * (MEMBER_GAS + ORDER_GAS)
+TWO_MEMBERS = PART_GAS + 2 * (METER_GAS + ORDER_GAS)
 
 
 def orders_in(commitment):
@@ -166,6 +166,27 @@ def test_an_interval_beyond_its_term_lapses_and_is_left_alone(world):
     assert queries.waiting() == []
     assert [world.balance(name) for name in NAMES] == [OPENING] * 3
     assert services.settle(world.interval.pk, closes_at + HOUR) == []
+    assert services.release(world.interval.pk, closes_at) != []
+    for _ in range(2):
+        assert services.release(world.interval.pk, closes_at + HOUR) == []
+    (waits,) = queries.waiting()
+    assert (waits["stage"], waits["interval_start"]) == ("release", world.start)
+    world.run(closes_at + HOUR)
+    assert world.row("release").state == "confirmed"
+    assert not queries.unreleased().exists()
+    assert audit()["differences"] == []
+
+
+def test_whoever_released_an_interval_before_us_did_our_work(world):
+    world.commit_nothing()
+    late = world.start + timedelta(days=1, seconds=1)
+    world.node.mine(late)
+    assert services.settle(world.interval.pk, late) == []
+    world.transact("cleo", "release", int(world.start.timestamp()))
+    assert services.release(world.interval.pk, late) == []
+    world.run(late)
+    assert world.row("release").error.startswith("AlreadySettled(")
+    assert queries.waiting() == []
 
 
 def test_a_chain_that_is_closed_to_a_late_commitment_lapses_the_interval(world):
@@ -219,6 +240,51 @@ def test_a_reading_that_was_taken_to_the_oracle_itself_counts(world):
     assert Settlement.objects.get().agrees
     ana = world.lines["ana"]
     assert (ana.imported_wh, ana.estimated) == (2_500, False)
+
+
+def proof_kind():
+    """First byte of the proof that was sent: 1 attestors, 2 meters, 3 attestors with gaps."""
+    (row,) = OutboxTransaction.objects.filter(function="settleBatch")
+    return int(row.arguments[3][2:4], 16)
+
+
+def test_attestors_vouch_for_readings_whose_signatures_they_have_checked(world):
+    world.commit_nothing()
+    world.read_all()
+    world.settle()
+    assert Settlement.objects.get().agrees
+    assert proof_kind() == 1
+    (row,) = OutboxTransaction.objects.filter(function="settleBatch")
+    assert len(row.arguments[3]) == 2 + 2 + 2 * 128  # two of three
+
+
+def test_attestors_say_that_a_reading_is_missing(world):
+    world.commit_nothing()
+    world.read("ben", 0, 0)
+    world.settle(world.end + 2 * HOUR + timedelta(seconds=1))
+    assert Settlement.objects.get().agrees
+    assert proof_kind() == 3
+
+
+@pytest.mark.parametrize("told", [0, 1])
+def test_with_too_few_attestors_the_meters_own_signatures_are_the_proof(world, monkeypatch, told):
+    for n in range(told + 1, 4):
+        monkeypatch.delenv(f"ATTESTOR_{n}_KEY")
+    world.trade()
+    world.commit()
+    world.read_all()
+    world.settle()
+    assert Settlement.objects.get().agrees
+    assert proof_kind() == 2
+
+
+def test_a_missing_reading_is_waited_for_until_the_chains_clock_has_passed_the_deadline(world):
+    world.commit_nothing()
+    late = world.end + 3 * HOUR
+    world.node.mine(world.end + HOUR)
+    assert services.settle(world.interval.pk, late) != []
+    world.node.mine(late)
+    assert services.settle(world.interval.pk, late) == []
 
 
 def test_the_chain_refuses_a_reading_that_the_meter_did_not_sign(world):

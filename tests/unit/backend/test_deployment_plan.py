@@ -201,7 +201,9 @@ def test_the_deployer_keeps_nothing_and_the_timelock_administers_all():
     assert {roles["DEFAULT_ADMIN_ROLE"] for roles in holders.values()} == {frozenset({made.timelock})}
     assert holders["registry"]["REGISTRAR_ROLE"] == {account("registrar")}
     assert holders["oracle"]["ATTESTOR_ROLE"] == {account(f"attestor {n}") for n in range(3)}
-    assert holders["exchange"]["PAUSER_ROLE"] == holders["demand_response"]["PAUSER_ROLE"] == {account("pauser")}
+    assert (
+        holders["exchange"]["PAUSER_ROLE"] == holders["demand_response"]["PAUSER_ROLE"] == {account("pauser")}
+    )
     assert holders["certificates"]["ISSUER_ROLE"] == {account("issuer")}
     assert overlaps(holders, made) == []
     administered = [c.role for c in made.creations if c.administered]

@@ -30,7 +30,11 @@ def settle(imported_wh=0, exported_wh=0, bought_wh=0, sold=(), prices=PRICES):
 def meter(name, reading, bought_wh=0, sold=()):
     bought = (Purchase(bought_wh, PRICES.clearing),) if bought_wh else ()
     return MeterInterval(
-        name, *reading, bought, tuple(Sale(wh, PRICES.clearing, cap) for wh, cap in sold), fallback_import_w=100
+        name,
+        *reading,
+        bought,
+        tuple(Sale(wh, PRICES.clearing, cap) for wh, cap in sold),
+        fallback_import_w=100,
     )
 
 
@@ -106,7 +110,11 @@ def test_charges_round_up_and_credits_round_down():
 def test_missing_reading_takes_what_was_bought_or_agreed_and_delivers_nothing():
     assert fallback(700, import_w=100, interval_s=3_600) == (700, 0)
     assert fallback(24, import_w=101, interval_s=900) == (25, 0)
-    meters = [meter("a", (None, None), sold=[(700, NO_CAP)]), meter("b", (700, 0), 700), meter("c", (None, None))]
+    meters = [
+        meter("a", (None, None), sold=[(700, NO_CAP)]),
+        meter("b", (700, 0), 700),
+        meter("c", (None, None)),
+    ]
     result = settle_interval(meters, PRICES, interval_s=900)
     assert result.estimated == (True, False, True)
     assert result.lines[0].delivered_wh == 0

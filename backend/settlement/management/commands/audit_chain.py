@@ -24,7 +24,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--member", metavar="ADDRESS|NAME", help="show this account's balance and bills; NAME or pseudonym"
+            "--member",
+            metavar="ADDRESS|NAME",
+            help="show this account's balance and bills; NAME or pseudonym",
         )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -49,7 +51,9 @@ class Command(BaseCommand):
         address = address_of(member) if member else None
         answer = {
             "balances": {a: b for a, b in audit.balances.items() if address in (None, a)},
-            "requested_withdrawals": {a: w for a, w in audit.withdrawals.items() if w and address in (None, a)},
+            "requested_withdrawals": {
+                a: w for a, w in audit.withdrawals.items() if w and address in (None, a)
+            },
             "lines": [row for row in rows_of(audit) if address in (None, row["account"])],
             "unpaid": shortages(audit, "unpaid", address),
             "reduced": shortages(audit, "reduced", address),
@@ -79,7 +83,9 @@ class Command(BaseCommand):
             for shortage in shortages(audit, name, address):
                 self.stdout.write(f"{shortage['interval_start'][:16]}Z  {name} {shortage['micro']}")
         withdrawal = audit.withdrawals[address]
-        self.stdout.write(f"balance {audit.balances.get(address, 0)} micro-units, to be withdrawn {withdrawal}")
+        self.stdout.write(
+            f"balance {audit.balances.get(address, 0)} micro-units, to be withdrawn {withdrawal}"
+        )
 
     def _show_balances(self, audit: Audit) -> None:
         names = dict(Participant.objects.values_list("wallet_address", "pseudonym"))
@@ -99,7 +105,7 @@ def audit_of(chain: Chain) -> Audit:
 
 
 def differences_from_contract(chain: Chain, audit: Audit) -> list[str]:
-    """Where the contract's balances are not those that its events lead to, or are more than the tokens it holds."""
+    """Where the contract's balances are not those that its events lead to, or exceed the tokens it holds."""
     found = []
     for account, balance in audit.balances.items():
         held = chain.call("exchange", "balanceOf", account)
@@ -174,7 +180,7 @@ def differences_from_books(audit: Audit) -> list[str]:
 
 
 def address_of(member: str) -> str:
-    """A wallet's address, given as such or by its owner's name or pseudonym; CommandError when there is none."""
+    """A wallet's address, given as such or by its owner's name or pseudonym; CommandError where none is."""
     if is_address(member):
         return str(to_checksum_address(member))
     found = Participant.objects.filter(Q(pseudonym=member) | Q(name=member))

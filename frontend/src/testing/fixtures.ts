@@ -14,7 +14,7 @@ export const community: Community = {
   retailer_address: address("b"),
   community_fund_address: address("c"),
   eip712: { name: "Commonwatt", version: "1", chainId: 31337, verifyingContract: address("d") },
-  contracts: { token: address("e"), exchange: address("d"), registry: address("f") },
+  contracts: { token: address("e"), exchange: address("d"), registry: address("f"), oracle: address("9") },
   tariff: { import_micro_per_kwh: 220_000, feed_in_micro_per_kwh: 80_000, fee_micro_per_kwh: 2_000, bands: [] },
   demo_accounts: [],
 };

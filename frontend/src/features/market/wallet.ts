@@ -16,16 +16,12 @@ interface Signing {
   draft: Draft;
   community: Community;
   meterId: string;
-}
-
-/** A nonce that no order of this owner has: 53 random bits, as nonces are unordered. */
-function freshNonce(): number {
-  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
-  return (high & 0x1fffff) * 2 ** 32 + low;
+  /** One of the 256 that the owner has for the interval: its start x 256 + k, not yet used. */
+  nonce: number;
 }
 
 /** The order as typed data, shown by the wallet and signed there; caps are the interval's own prices. */
-export async function signOrder({ draft, community, meterId }: Signing): Promise<SignedOrder> {
+export async function signOrder({ draft, community, meterId, nonce }: Signing): Promise<SignedOrder> {
   if (!window.ethereum) throw new Error("no wallet");
   const wallet = createWalletClient({ transport: custom(window.ethereum) });
   const [account] = await wallet.requestAddresses();
@@ -36,7 +32,6 @@ export async function signOrder({ draft, community, meterId }: Signing): Promise
   // A seller bears the imbalance price when it does not deliver; a buyer never does.
   const shortfall = Math.max(draft.interval.imbalance_micro_per_kwh - draft.limit, 0);
   const imbalanceCap = draft.side === "sell" ? shortfall : 0;
-  const nonce = freshNonce();
   const message: OrderMessage = {
     owner: account,
     meterId: meterId as Hex,

@@ -294,6 +294,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/orders/nonce": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show a nonce that my next order for the interval can have. */
+        get: operations["orders_nonce_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipeline/status": {
         parameters: {
             query?: never;
@@ -483,6 +500,7 @@ export interface components {
             side: components["schemas"]["TradingSide"];
             /** Format: date-time */
             interval_start: string;
+            /** Format: int64 */
             energy_wh: number;
             /** Format: int64 */
             limit_micro_per_kwh: number;
@@ -561,6 +579,7 @@ export interface components {
             token: string;
             exchange: string;
             registry: string;
+            oracle: string;
         };
         /** @description A sign-in. */
         CredentialsRequest: {
@@ -590,7 +609,7 @@ export interface components {
             name: string;
             role: string;
         };
-        /** @description The domain that every signature is bound to. */
+        /** @description What owners and agents sign for; readings have ``contracts.oracle`` as their verifying contract. */
         Eip712Domain: {
             name: string;
             version: string;
@@ -642,9 +661,10 @@ export interface components {
          *     * `cleared` - Cleared
          *     * `committed` - Committed
          *     * `settled` - Settled
+         *     * `lapsed` - Lapsed
          * @enum {string}
          */
-        IntervalStateEnum: "open" | "cleared" | "committed" | "settled";
+        IntervalStateEnum: "open" | "cleared" | "committed" | "settled" | "lapsed";
         /** @description The newest settled interval. */
         LastSettled: {
             /** Format: date-time */
@@ -690,6 +710,10 @@ export interface components {
             /** Format: int64 */
             minSellPrice: number;
             /** Format: int64 */
+            feeCap: number;
+            /** Format: int64 */
+            imbalanceCap: number;
+            /** Format: int64 */
             maxWhPerDay: number;
             /** Format: int64 */
             validUntil: number;
@@ -704,6 +728,10 @@ export interface components {
             maxBuyPrice: number;
             /** Format: int64 */
             minSellPrice: number;
+            /** Format: int64 */
+            feeCap: number;
+            /** Format: int64 */
+            imbalanceCap: number;
             /** Format: int64 */
             maxWhPerDay: number;
             /** Format: int64 */
@@ -742,6 +770,10 @@ export interface components {
          * @enum {string}
          */
         NameEnum: "order" | "match" | "commitment" | "reading" | "settlement" | "bill";
+        /** @description A nonce that an order can be signed with. */
+        Nonce: {
+            nonce: number;
+        };
         /** @description An order and how far it has come. */
         Order: {
             /** Format: uuid */
@@ -954,6 +986,7 @@ export interface components {
             side: components["schemas"]["TradingSide"];
             /** Format: date-time */
             interval_start: string;
+            /** Format: int64 */
             energy_wh: number;
             /** Format: int64 */
             limit_micro_per_kwh: number;
@@ -984,9 +1017,10 @@ export interface components {
          * @description * `register` - register
          *     * `commit` - commit
          *     * `settle` - settle
+         *     * `release` - release
          * @enum {string}
          */
-        StageEnum: "register" | "commit" | "settle";
+        StageEnum: "register" | "commit" | "settle" | "release";
         /** @description A member's lines and their sums. */
         Statement: {
             participant: string;
@@ -1063,11 +1097,14 @@ export interface components {
         /** @description The EIP-712 message ``SupplyAgreement``. */
         SupplyMessage: {
             owner: string;
-            meterId: string;
             /** Format: int64 */
             maxImportPrice: number;
             /** Format: int64 */
             minFeedInPrice: number;
+            /** Format: int64 */
+            fallbackImportW: number;
+            /** Format: int64 */
+            validFrom: number;
             /** Format: int64 */
             validUntil: number;
             /** Format: int64 */
@@ -1076,11 +1113,14 @@ export interface components {
         /** @description The EIP-712 message ``SupplyAgreement``. */
         SupplyMessageRequest: {
             owner: string;
-            meterId: string;
             /** Format: int64 */
             maxImportPrice: number;
             /** Format: int64 */
             minFeedInPrice: number;
+            /** Format: int64 */
+            fallbackImportW: number;
+            /** Format: int64 */
+            validFrom: number;
             /** Format: int64 */
             validUntil: number;
             /** Format: int64 */
@@ -1551,6 +1591,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Order"];
+                };
+            };
+        };
+    };
+    orders_nonce_retrieve: {
+        parameters: {
+            query: {
+                interval_start: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nonce"];
                 };
             };
         };

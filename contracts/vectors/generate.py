@@ -51,8 +51,6 @@ SIGNED_FOR = {
 """All else is signed for the exchange."""
 EVERY_TYPE = {
     **TYPES,
-    # Attestors sign it for a list in which readings are missing.
-    "AttestationWithGaps": TYPES["Attestation"],
     # EIP-2612
     "Permit": [
         ("address", "owner"),

@@ -517,6 +517,8 @@ export interface components {
             block_time: string | null;
             commitments: number;
             settled: number;
+            /** @description delivery intervals that were not settled in time and never will be */
+            lapsed: number;
             pending: number;
             last_settled: components["schemas"]["LastSettled"] | null;
         };
@@ -696,6 +698,10 @@ export interface components {
             max_buy_micro_per_kwh: number;
             /** Format: int64 */
             min_sell_micro_per_kwh: number;
+            /** Format: int64 */
+            fee_cap_micro_per_kwh: number;
+            /** Format: int64 */
+            imbalance_cap_micro_per_kwh: number;
             /** Format: int64 */
             max_wh_per_day: number;
             /** Format: date-time */
@@ -1027,10 +1033,16 @@ export interface components {
             lines: components["schemas"]["StatementLine"][];
             totals: components["schemas"]["Totals"];
         };
-        /** @description One interval's bill; ``net_micro`` is positive when the member pays. */
+        /**
+         * @description One interval's bill; ``net_micro`` is positive when the member pays.
+         *
+         *     ``tx_hash`` and ``block_number`` are null until the chain has settled it; ``reading_signature`` is the
+         *     meter's, null where no reading came here.
+         */
         StatementLine: {
             /** Format: date-time */
             interval_start: string;
+            meter_id: string;
             /** Format: int64 */
             imported_wh: number;
             /** Format: int64 */
@@ -1064,7 +1076,9 @@ export interface components {
             net_micro: number;
             /** @description no reading came before the deadline: the published fallback applies */
             estimated: boolean;
+            reading_signature: string | null;
             tx_hash: string | null;
+            block_number: number | null;
         };
         /** @description What a device does now; positive power flows into the site or the battery. */
         StatusRequest: {

@@ -37,19 +37,25 @@ def undone(row: OutboxTransaction) -> None:
 
 
 def final(row: OutboxTransaction) -> None:
-    """Draw the consequence of a row that succeeded or failed for good.
+    """Draw the consequence of a row that succeeded or failed for good."""
+    interval_id = _interval_of(row)
+    if interval_id is not None:
+        withdraw_stale(interval_id)
 
-    Trades whose commitment has failed for good cannot be settled, not even where the chain had taken the
-    commitment once and then lost it. A settlement that was written on top of it is withdrawn, so that the
-    interval settles with the retailer alone.
+
+def withdraw_stale(interval_id: int) -> None:
+    """Withdraw what was written on top of a commitment that has failed for good.
+
+    Its trades cannot be settled, not even where the chain had taken the commitment once and then lost it. The
+    interval then settles with the retailer alone.
     """
-    commitments = Commitment.objects.filter(interval_id=_interval_of(row))
+    commitments = Commitment.objects.filter(interval_id=interval_id)
     if not commitments.filter(late=False, transaction__state=State.FAILED).exists():
         return
     if commitments.filter(late=True).exists():
         return
     stale = Settlement.objects.filter(
-        interval_id=_interval_of(row), transaction__state__in=[State.PENDING, State.FAILED]
+        interval_id=interval_id, transaction__state__in=[State.PENDING, State.FAILED]
     )
     for settlement in stale.select_related("transaction", "interval"):
         logger.error("%s: its commitment is lost for good; its trades are void", settlement.interval)

@@ -16,7 +16,7 @@ from backend.settlement import attestation, connection, packing
 from backend.settlement import batch as batches
 from backend.settlement.attestation import Proven
 from backend.settlement.models import Commitment, Settlement, StatementLine
-from backend.settlement.services import admission, lapse
+from backend.settlement.services import admission, confirmation, lapse
 from backend.settlement.services.commitment import record
 from backend.settlement.services.outbox import enqueue
 from backend.telemetry.models import Reading
@@ -48,6 +48,8 @@ def settle(interval_id: int, as_of: datetime) -> list[str]:
 def _settle(chain: Chain, interval: DeliveryInterval, as_of: datetime) -> list[str]:
     if why := lapse.reason(chain, interval):
         return lapse.lapse(interval, why)
+    with transaction.atomic():
+        confirmation.withdraw_stale(interval.pk)
     if Settlement.objects.filter(interval=interval).exists():
         return []
     commitments = Commitment.objects.filter(interval=interval).select_related("transaction", "interval")

@@ -97,11 +97,20 @@ class Sender:
             sign_anew(row)
             return True
         if not self._chain.is_known(row.tx_hash):
+            if why := self._over(row):
+                self._fail(row, why)
+                return True
             move(row, State.SENT, sent_at_block=self._head.number)
             self._send(row)
         elif self._head.base_fee > row.max_fee_wei or self._waits_too_long(row, mined):
             self._send(row, bump=True)
         return False
+
+    def _over(self, row: OutboxTransaction) -> str:
+        """Why the row must not be sent any more, or nothing."""
+        if row.not_after is None or self._head.time < row.not_after:
+            return ""
+        return f"it was not to be sent after {row.not_after.isoformat()}"
 
     def _waits_too_long(self, row: OutboxTransaction, mined: int) -> bool:
         """Whether blocks pass the row by though it is its turn: its tip is too low."""
@@ -154,8 +163,8 @@ class Sender:
                 continue
             if count >= MAX_IN_FLIGHT:
                 break
-            if row.not_after and self._head.time >= row.not_after:
-                self._fail(row, f"it was not to be sent after {row.not_after.isoformat()}")
+            if why := self._over(row):
+                self._fail(row, why)
                 changed.append(row)
                 continue
             gas = self._gas(row, others=count)
@@ -256,7 +265,7 @@ class Sender:
     def _fail(self, row: OutboxTransaction, why: str) -> None:
         logger.error("%s cannot be sent: %s", row.key, why)
         with transaction.atomic():
-            move(row, State.FAILED, error=why)
+            move(row, State.FAILED, error=why, nonce=None)
             confirmation.final(row)
 
 

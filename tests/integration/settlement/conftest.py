@@ -113,6 +113,11 @@ class World:
         self.node.rpc("anvil_setBalance", address_of(key_name), hex(10**20))
         transact(self.node, self.chain, key_of(key_name), "exchange", function, *arguments)
 
+    @staticmethod
+    def address_of(name):
+        """Of a member's, the retailer's or the fund's wallet."""
+        return address_of(name)
+
     @property
     def operator(self):
         return Account.from_key(connection.secret_key("OPERATOR_KEY")).address
@@ -240,7 +245,6 @@ class World:
 
     def settle(self, at=None):
         at = at or self.end + timedelta(seconds=30)
-        self.node.mine(at)
         assert services.settle(self.interval.pk, at) == []
         self.run(at)
 

@@ -184,20 +184,21 @@ def test_a_node_that_does_not_answer_is_waited_for(committing, settings, caplog)
     for _ in range(2):
         assert tasks.pump() == 0
     assert caplog.text.count("the outbox waits: http://127.0.0.1:1") == 1
-    assert services.settle(world.interval.pk, world.end) == ["commitment on chain"]
+    assert services.settle(world.interval.pk, world.end) == ["chain: http://127.0.0.1:1: ConnectionError"]
     assert queries.chain_summary()["block_number"] is None
 
 
 def test_a_row_waits_for_the_one_that_it_comes_after(world):
-    first = services.enqueue("first", "exchange", "commitBatch", [1, "0x" + "11" * 32])
-    second = services.enqueue("second", "exchange", "cancelNonce", [world.operator, 77], after=first)
+    world.as_operator("cancelNonce", world.operator, 77)
+    first = services.enqueue("first", "exchange", "cancelNonce", [world.operator, 77])
+    second = services.enqueue("second", "exchange", "cancelNonce", [world.operator, 78], after=first)
     world.run(world.opened)
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.state, second.state, second.error) == ("failed", "pending", "")
     assert [row["reason"] for row in queries.waiting()][-1] == "first"
     assert not queries.has_unconfirmed()
-    first.arguments[0] = int(world.start.timestamp())
+    first.arguments = [world.operator, 79]
     first.save()
     assert services.retry("first")
     world.run(world.opened)

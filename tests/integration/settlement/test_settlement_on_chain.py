@@ -5,7 +5,6 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from conftest import address_of
 from django.core.management import call_command
 
 from backend.market import services as market
@@ -210,6 +209,7 @@ def test_a_missing_reading_is_waited_for_and_then_replaced(world):
     deadline = world.end + 2 * HOUR
     waits = services.settle(world.interval.pk, deadline)
     assert waits == [f"reading of {world.lines_meter('ana')}"]
+    world.node.mine(deadline + timedelta(seconds=1))
     world.settle(deadline + timedelta(seconds=1))
     assert Settlement.objects.get().agrees
     ana = world.lines["ana"]
@@ -223,6 +223,7 @@ def test_a_missing_reading_without_a_trade_is_what_the_owner_agreed_to(world):
     world.commit_nothing()
     world.read("ben", 0, 0)
     world.read("cleo", 0, 0)
+    world.node.mine(world.end + 2 * HOUR + timedelta(seconds=1))
     world.settle(world.end + 2 * HOUR + timedelta(seconds=1))
     assert Settlement.objects.get().agrees
     assert world.lines["ana"].retail_import_wh == 400
@@ -261,6 +262,7 @@ def test_attestors_vouch_for_readings_whose_signatures_they_have_checked(world):
 def test_attestors_say_that_a_reading_is_missing(world):
     world.commit_nothing()
     world.read("ben", 0, 0)
+    world.node.mine(world.end + 2 * HOUR + timedelta(seconds=1))
     world.settle(world.end + 2 * HOUR + timedelta(seconds=1))
     assert Settlement.objects.get().agrees
     assert proof_kind() == 3
@@ -336,7 +338,7 @@ def test_what_the_retailer_cannot_pay_is_paid_by_the_fund_and_then_not_at_all(wo
     assert world.balance("retailer") == world.balance("fund") == 0
     assert world.balance("ana") == OPENING + RETAILER + 10_000_000
     assert world.total() == before
-    found = audit("--member", address_of("ana"))
+    found = audit("--member", world.address_of("ana"))
     assert found["differences"] == []
     assert [shortage["micro"] for shortage in found["reduced"]] == [settlement.reduced_micro]
 
@@ -408,12 +410,12 @@ def test_energy_that_an_agent_traded_counts_for_the_rest_of_the_day(world):
     world.read_all()
     world.settle()
     day = int(world.start.timestamp()) // 86_400
-    assert world.chain.call("exchange", "mandateUsage", address_of("ana"), day) == 2_000
+    assert world.chain.call("exchange", "mandateUsage", world.address_of("ana"), day) == 2_000
 
 
 def test_a_batch_in_parts_settles_part_by_part_and_nobody_trades_across_a_cut(world, monkeypatch):
     monkeypatch.setattr(batch.parts.cut, "__kwdefaults__", {"gas": TWO_MEMBERS})
-    first, second, third = sorted(NAMES, key=lambda name: address_of(name).lower())
+    first, second, third = sorted(NAMES, key=lambda name: world.address_of(name).lower())
     world.order(first, "buy", 1_000, 160_000)
     world.order(second, "sell", 700, 100_000)
     world.order(third, "sell", 500, 100_000)
@@ -437,7 +439,7 @@ def test_a_batch_in_parts_settles_part_by_part_and_nobody_trades_across_a_cut(wo
 
 def test_of_a_batch_in_parts_what_was_settled_in_time_stays(world, monkeypatch):
     monkeypatch.setattr(batch.parts.cut, "__kwdefaults__", {"gas": TWO_MEMBERS})
-    first, second, third = sorted(NAMES, key=lambda name: address_of(name).lower())
+    first, second, third = sorted(NAMES, key=lambda name: world.address_of(name).lower())
     world.order(first, "buy", 1_000, 160_000)
     world.order(second, "sell", 1_000, 100_000)
     market.clear_interval(world.interval.pk, as_of=world.start - HOUR)

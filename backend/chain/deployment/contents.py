@@ -113,9 +113,6 @@ GRANTS = (
     Grant("certificates", "ISSUER_ROLE", "issuer"),
 )
 
-INTERIM_LOCAL_GRANTS = (Grant("registry", "REGISTRAR_ROLE", "operator"),)
-"""Only on a local chain, while the outbox sends everything with the operator's key; then to be emptied."""
-
 
 def contracts(terms: Terms, *, deployer: str) -> tuple[Contract, ...]:
     """The contracts in the order of their creation; ``terms.admin_delay_s`` is given by now."""

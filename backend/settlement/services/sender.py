@@ -40,10 +40,20 @@ logger = logging.getLogger(__name__)
 
 
 class Sender:
-    """One round of the outbox, after lost blocks were dealt with."""
+    """One account's round of the outbox, after lost blocks were dealt with."""
 
-    def __init__(self, chain: Chain, key: str, caution: Caution, head: Head) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        rows: QuerySet[OutboxTransaction],
+        *,
+        caution: Caution,
+        head: Head,
+        key: str,
+    ) -> None:
+        """Prepare to send ``rows`` with the account of ``key``."""
         self._chain = chain
+        self._rows = rows
         self._key = key
         self._caution = caution
         self._head = head
@@ -58,7 +68,7 @@ class Sender:
         mined, buried = self._nonces()
         changed = []
         reachable = mined
-        for row in OutboxTransaction.objects.filter(state=State.SENT).order_by("nonce"):
+        for row in self._rows.filter(state=State.SENT).order_by("nonce"):
             if self._follow(row, mined=mined, buried=buried, reachable=reachable):
                 changed.append(row)
             if row.nonce is not None:
@@ -153,7 +163,7 @@ class Sender:
         count = in_flight.count()
         nonce = max(mined, _next_nonce(in_flight))
         free = Q(after=None) | Q(after__state__in=OutboxTransaction.ON_CHAIN)
-        waiting = OutboxTransaction.objects.filter(free, state=State.PENDING).order_by("id")
+        waiting = self._rows.filter(free, state=State.PENDING).order_by("id")
         changed = []
         for row in waiting:
             receipt = self._receipt(*row.replaced_hashes)

@@ -141,7 +141,8 @@ class World:
         return rows.get(key__startswith=f"{kind}:")
 
     def pump(self):
-        return services.pump(self.chain, operator_key=connection.secret_key("OPERATOR_KEY"))
+        keys = (connection.secret_key(name) for name in ("OPERATOR_KEY", "REGISTRAR_KEY"))
+        return services.pump(self.chain, services.Keys(*keys))
 
     def run(self, at):
         """Let the chain reach `at`; send, mine and confirm until nothing is in flight."""

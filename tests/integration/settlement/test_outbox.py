@@ -9,6 +9,7 @@ from django.db import connections
 
 from backend.chain.client import Chain
 from backend.chain.errors import ContractsMissingError
+from backend.registry import signing
 from backend.registry.locks import sole
 from backend.registry.models import Community
 from backend.settlement import connection, queries, services, tasks
@@ -156,6 +157,13 @@ def test_contracts_deployed_afresh_get_every_registration_again(world, fresh_cha
     # The address is the old one, so whatever the owners signed for it holds on the new chain too.
     registered = OutboxTransaction.objects.exclude(function="commitBatch")
     assert set(registered.values_list("state", flat=True)) == {"confirmed"}
+
+
+def test_the_registrar_registers_and_the_operator_sends_all_else(committing):
+    committing.run(committing.start - HOUR)
+    registrar = signing.address_of(connection.secret_key("REGISTRAR_KEY"))
+    senders = {(row.contract, row.sender) for row in OutboxTransaction.objects.all()}
+    assert senders == {("registry", registrar), ("exchange", committing.operator)}
 
 
 def test_one_sender_at_a_time(committing):

@@ -1,16 +1,11 @@
 /** Signing an order with the wallet in the browser (EIP-1193). */
-import { createWalletClient, custom, type EIP1193Provider, type Hex } from "viem";
+import type { Hex } from "viem";
 
 import type { Community, SignedOrder } from "@/lib/api/types";
 import { SIDE_CODE, TYPES, type OrderMessage } from "@/lib/eip712";
+import { connect, exchangeDomain } from "@/lib/wallet";
 
 import type { Draft } from "./draft";
-
-declare global {
-  interface Window {
-    ethereum?: EIP1193Provider;
-  }
-}
 
 interface Signing {
   draft: Draft;
@@ -22,10 +17,7 @@ interface Signing {
 
 /** The order as typed data, shown by the wallet and signed there; caps are the interval's own prices. */
 export async function signOrder({ draft, community, meterId, nonce }: Signing): Promise<SignedOrder> {
-  if (!window.ethereum) throw new Error("no wallet");
-  const wallet = createWalletClient({ transport: custom(window.ethereum) });
-  const [account] = await wallet.requestAddresses();
-  if (!account) throw new Error("no account");
+  const { wallet, account } = await connect();
   const start = Date.parse(draft.interval.start) / 1000;
   const end = Date.parse(draft.interval.end) / 1000;
   const feeCap = draft.interval.fee_micro_per_kwh;
@@ -45,10 +37,9 @@ export async function signOrder({ draft, community, meterId, nonce }: Signing): 
     nonce: BigInt(nonce),
     expiry: BigInt(start),
   };
-  const { chainId, verifyingContract, name, version } = community.eip712;
   const signature = await wallet.signTypedData({
     account,
-    domain: { chainId, verifyingContract: verifyingContract as Hex, name, version },
+    domain: exchangeDomain(community),
     types: { Order: TYPES.Order },
     primaryType: "Order",
     message,

@@ -2,7 +2,7 @@ import { Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 
 import { DataTable } from "@/components/data-table";
-import { Empty, Failure } from "@/components/failure";
+import { Failure } from "@/components/failure";
 import { Icon } from "@/components/icons";
 import { Panel } from "@/components/panel";
 import { State } from "@/components/state";
@@ -79,7 +79,7 @@ function Outbox({ status }: { status: PipelineStatus }) {
           ]}
         />
       ) : (
-        <Empty>{text("outbox.empty")}</Empty>
+        <p className={classes.quiet}>{text("outbox.empty")}</p>
       )}
     </>
   );

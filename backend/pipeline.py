@@ -71,6 +71,10 @@ def due(community: Community, now: datetime) -> Iterator[Due]:
         waiting = missing and now < interval.end + community.reading_deadline
         waits_for = f"{len(missing)} readings" if waiting else ""
         yield Due("settle", str(interval.pk), interval.start, waits_for)
+    for commitment in settlement.unreleased():
+        closes_at = settlement.closes_at(commitment.interval)
+        waits_for = "" if now > closes_at else f"the end of its settlement term at {closes_at.isoformat()}"
+        yield Due("release", str(commitment.interval_id), commitment.interval.start, waits_for)
 
 
 def _planning_due(community: Community, now: datetime) -> Iterator[Due]:
@@ -181,7 +185,21 @@ def settle(interval_id: str, as_of_iso: str) -> None:
     cache.delete(claim("settle", interval_id))
 
 
-STAGES: dict[str, Task[[str, str], None]] = {"clear": clear, "commit": commit, "plan": plan, "settle": settle}
+@shared_task
+def release(interval_id: str, as_of_iso: str) -> None:
+    """Let the chain say that an interval can no longer be settled."""
+    settlement_services.release(int(interval_id), datetime.fromisoformat(as_of_iso))
+    pump.delay()
+    cache.delete(claim("release", interval_id))
+
+
+STAGES: dict[str, Task[[str, str], None]] = {
+    "clear": clear,
+    "commit": commit,
+    "plan": plan,
+    "release": release,
+    "settle": settle,
+}
 
 
 def schedule_batteries(as_of: datetime) -> None:

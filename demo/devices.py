@@ -42,7 +42,7 @@ async def run_devices(state: Path) -> None:
     scenario = load_scenario(Path(facts["scenario_file"]))
     homes = build_homes(scenario, facts)
     async with httpx.AsyncClient(base_url=web_url(), timeout=TIMEOUT_S) as http:
-        domain = SigningDomain.of_community(await community_of(http))
+        domain = SigningDomain.of_meters(await community_of(http))
         clock = CommunityClock(http)
         keys = KeyRing.meters(state)
         households = []
@@ -79,7 +79,7 @@ async def community_of(http: httpx.AsyncClient) -> dict[str, Any]:
             facts: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError):
             facts = {}
-        if facts.get("eip712", {}).get("verifyingContract"):
+        if facts.get("contracts", {}).get("oracle"):
             return facts
         await asyncio.sleep(ASK_AGAIN_S)
 

@@ -62,7 +62,7 @@ def run_onboard(state: Path) -> None:
         sent = [
             receipt for name, amount in balances.items() for receipt in bank.fund(keys.account(name), amount)
         ]
-        domain = SigningDomain.of_community(community)
+        domain = SigningDomain.of_owners(community)
         for member in facts["members"]:
             account = keys.account(member["username"])
             for path, kind, message in agreements(facts, member, community["agent_address"]):
@@ -75,22 +75,29 @@ def run_onboard(state: Path) -> None:
 def agreements(
     facts: dict[str, Any], member: dict[str, Any], agent_address: str
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(API path, EIP-712 type, message) of what an owner signs; the same messages at every run."""
+    """(API path, EIP-712 type, message) of what an owner signs; the same messages at every run.
+
+    The supply agreement begins with the community: no earlier interval can be billed to its owner.
+    """
     mandate = facts["mandate"]
-    end = datetime.fromisoformat(facts["clock"]["start"]) + timedelta(days=mandate["valid_days"])
+    start = datetime.fromisoformat(facts["clock"]["start"])
+    end = start + timedelta(days=mandate["valid_days"])
     common = {"owner": member["wallet_address"], "validUntil": int(end.timestamp()), "nonce": FIRST_NONCE}
     yield "mandates", "Mandate", {
         **common,
         "agent": agent_address,
         "maxBuyPrice": mandate["max_buy_micro_per_kwh"],
         "minSellPrice": mandate["min_sell_micro_per_kwh"],
+        "feeCap": mandate["fee_cap_micro_per_kwh"],
+        "imbalanceCap": mandate["imbalance_cap_micro_per_kwh"],
         "maxWhPerDay": mandate["max_wh_per_day"],
     }  # fmt: skip
     yield "supply-agreements", "SupplyAgreement", {
         **common,
-        "meterId": next(m["meter_id"] for m in member["meters"] if m["role"] == "grid"),
         "maxImportPrice": mandate["max_buy_micro_per_kwh"],
         "minFeedInPrice": facts["tariff"]["feed_in_micro_per_kwh"],
+        "fallbackImportW": member["fallback_import_w"],
+        "validFrom": int(start.timestamp()),
     }  # fmt: skip
 
 

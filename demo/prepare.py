@@ -12,7 +12,8 @@ in micro-units per kWh, money in micro-units)::
                  "bands": [{"from": "16:00", "to": "21:00", "weekdays": [0, …, 6],
                             "price_micro_per_kwh": 500000}]},
       "mandate": {"max_wh_per_day": 100000, "valid_days": 365,
-                  "max_buy_micro_per_kwh": 540000, "min_sell_micro_per_kwh": 80000},
+                  "max_buy_micro_per_kwh": 540000, "min_sell_micro_per_kwh": 80000,
+                  "fee_cap_micro_per_kwh": 2000, "imbalance_cap_micro_per_kwh": 540000},
       "connection": {"losses_per_day": 0.5, "loss_minutes": 45.0},
       "clock": {"start": "2026-11-21T16:00:00Z", "speed": 120.0},
       "opening_balance_micro": 250000000, "retailer_balance_micro": 100000000000,
@@ -25,7 +26,8 @@ in micro-units per kWh, money in micro-units)::
                     "transport": "http|mqtt"}],
         "battery": {"capacity_kwh", "max_charge_kw", "max_discharge_kw", "charge_efficiency",
                     "discharge_efficiency", "soc_min_kwh"} or null,
-        "pv_nominal_kw": 4.0 or null
+        "pv_nominal_kw": 4.0 or null,
+        "fallback_import_w": 1100
       }]
     }
 
@@ -39,18 +41,20 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from eth_utils.crypto import keccak
-
 from demo.files import read_json, write_json
 from demo.history import write_history
 from demo.keys import KeyRing
+from demo.replay import HomeReplay, home_replays
 from demo.scenario import WEEKDAYS, BatteryUnit, LoadedScenario, Member, Scenario, load_scenario, tariff_at
+from demo.series import MINUTES_PER_HOUR
 from demo.yaml_lines import ScenarioError
-from domain.units import MICRO_PER_UNIT, micro_from_price
+from domain.meter_ids import FIRST_NUMBER, meter_id
+from domain.units import MICRO_PER_UNIT, WH_PER_KWH, micro_from_price
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 OPENING_HOUR = time(8)
 STEPPED_LEAD_INTERVALS = 3
+FALLBACK_STEP_W = 50
 PSEUDONYMS = (
     "Juniper", "Poppy", "Sage", "Willow", "Lupine", "Cedar", "Yarrow", "Aster", "Laurel", "Iris", "Hazel",
     "Clover", "Rowan", "Alder", "Linden", "Heather", "Fennel", "Myrtle", "Larch", "Sorrel", "Tansy",
@@ -101,11 +105,6 @@ def clock_start(facts: Scenario, *, day: date | None, stepped: bool, wall_now: d
     return midnight - STEPPED_LEAD_INTERVALS * timedelta(minutes=facts.interval_minutes)
 
 
-def meter_id(scenario: str, username: str, role: str) -> str:
-    """The bytes32 name of a meter, 0x hex."""
-    return "0x" + keccak(text=f"{scenario}/{username}/{role}").hex()
-
-
 def community_facts(
     scenario: LoadedScenario, state: Path, *, start: datetime, speed: float
 ) -> dict[str, Any]:
@@ -113,7 +112,13 @@ def community_facts(
     facts = scenario.facts
     wallets, meters = KeyRing.wallets(state), KeyRing.meters(state)
     wallets.ensure([*(member.username for member in facts.members), "retailer", "community_fund"])
-    meters.ensure(meter_id(facts.name, m.username, role) for m in facts.members for role in roles(m))
+    owners = {member.username: wallets.account(member.username).address for member in facts.members}
+    meters.ensure(
+        meter_id(owners[member.username], FIRST_NUMBER[role])
+        for member in facts.members
+        for role in roles(member)
+    )
+    replays = home_replays(scenario)
     pseudonyms = [name + (f" {lap}" if lap > 1 else "") for lap in range(1, 43) for name in PSEUDONYMS]
     pseudonyms = pseudonyms[: max(len(facts.members), len(PSEUDONYMS))]
     random.Random(facts.seed).shuffle(pseudonyms)  # noqa: S311 (names, not secrets)
@@ -145,11 +150,12 @@ def community_facts(
                 "name": member.name,
                 "pseudonym": pseudonym,
                 "password": facts.demo_password,
-                "wallet_address": wallets.account(member.username).address,
+                "wallet_address": owners[member.username],
                 "site": facts.site.model_dump() if facts.site else {},
-                "meters": [_meter(facts, member, role, meters) for role in roles(member)],
+                "meters": [_meter(owners[member.username], member, role, meters) for role in roles(member)],
                 "battery": _battery(member.battery) if member.battery else None,
                 "pv_nominal_kw": member.pv.nominal_kw if member.pv else None,
+                "fallback_import_w": _fallback_import_w(facts, member, replays[member.username]),
             }
             for member, pseudonym in zip(facts.members, pseudonyms, strict=False)
         ],
@@ -161,10 +167,21 @@ def roles(member: Member) -> list[str]:
     return ["grid", *(["pv"] if member.pv else []), *(["battery"] if member.battery else [])]
 
 
-def _meter(facts: Scenario, member: Member, role: str, keys: KeyRing) -> dict[str, str]:
-    name = meter_id(facts.name, member.username, role)
+def _meter(owner: str, member: Member, role: str, keys: KeyRing) -> dict[str, str]:
+    name = meter_id(owner, FIRST_NUMBER[role])
     address = keys.account(name).address
     return {"meter_id": name, "role": role, "key_address": address, "transport": member.transport}
+
+
+def _fallback_import_w(facts: Scenario, member: Member, replay: HomeReplay) -> int:
+    """What the member names, else the mean of its load, rounded up to a whole step.
+
+    That is at least what the home imports on average, since panels only take from it: silence does not pay.
+    """
+    if member.fallback_import_w is not None:
+        return member.fallback_import_w
+    mean_w = replay.mean_load_kwh() * WH_PER_KWH * MINUTES_PER_HOUR / facts.interval_minutes
+    return math.ceil(mean_w / FALLBACK_STEP_W) * FALLBACK_STEP_W
 
 
 def _battery(unit: BatteryUnit) -> dict[str, float]:
@@ -204,11 +221,16 @@ def _season_month(facts: Scenario, start: datetime) -> int:
 
 
 def _mandate(facts: Scenario) -> dict[str, int]:
-    """What an agent may do: any price that the retailer's own prices, in any season, leave worth while."""
+    """What an agent may do: any price that the retailer's own prices, in any season, leave worth while.
+
+    Who falls short pays for energy what the retailer asks for it; so that price is the cap on imbalance.
+    """
     highest = max([facts.tariff.import_per_kwh, *(band.price_per_kwh for band in facts.tariff.bands)])
     return {
         "max_wh_per_day": facts.mandate.max_wh_per_day,
         "valid_days": facts.mandate.valid_days,
         "max_buy_micro_per_kwh": micro_from_price(highest),
         "min_sell_micro_per_kwh": micro_from_price(facts.tariff.feed_in_per_kwh),
+        "fee_cap_micro_per_kwh": micro_from_price(facts.tariff.fee_per_kwh),
+        "imbalance_cap_micro_per_kwh": micro_from_price(highest),
     }

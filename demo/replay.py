@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import fmean
 from zoneinfo import ZoneInfo
 
 from demo.scenario import LoadedScenario
@@ -35,6 +36,10 @@ class HomeReplay:
     load_factor: float
     pv: LocalSeries | None
     pv_factor: float
+
+    def mean_load_kwh(self) -> float:
+        """Mean energy that the home uses in an interval, over the whole series."""
+        return fmean(self.load.values.values()) * self.load_factor
 
     def energy(self, start: datetime) -> HomeEnergy:
         """Energy of the interval that starts at ``start`` (UTC)."""

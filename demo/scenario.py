@@ -20,6 +20,7 @@ from pydantic import (
 from demo.series import LocalSeries, SeriesError, SeriesFile
 from demo.yaml_lines import Problem, YamlDocument
 from domain.errors import FieldError
+from domain.market import MAX_UINT32
 from domain.tariff import Tariff
 from domain.units import micro_from_price
 
@@ -30,6 +31,7 @@ Month = Annotated[int, Field(ge=1, le=12)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+FallbackPower = Annotated[int, Field(ge=0, le=MAX_UINT32)]
 Username = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{1,31}$")]
 
 
@@ -146,7 +148,10 @@ class BatteryUnit(Model):
 
 
 class Member(Model):
-    """A household or business: one site, with one to three meters."""
+    """A household or business: one site, with one to three meters.
+
+    ``fallback_import_w``: the mean power that counts where no reading comes; None: that of its load.
+    """
 
     name: str = Field(min_length=1, max_length=80)
     username: Username
@@ -154,6 +159,7 @@ class Member(Model):
     load: Load
     pv: Pv | None = None
     battery: BatteryUnit | None = None
+    fallback_import_w: FallbackPower | None = None
 
     @field_validator("username")
     @classmethod

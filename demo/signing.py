@@ -20,10 +20,15 @@ class SigningDomain:
     verifying_contract: str
 
     @classmethod
-    def of_community(cls, community: dict[str, Any]) -> "SigningDomain":
-        """From the answer of ``GET /community``."""
+    def of_owners(cls, community: dict[str, Any]) -> "SigningDomain":
+        """Where owners' orders and agreements count: the exchange, from the answer of ``GET /community``."""
         facts = community["eip712"]
         return cls(facts["chainId"], facts["verifyingContract"])
+
+    @classmethod
+    def of_meters(cls, community: dict[str, Any]) -> "SigningDomain":
+        """Where readings count: the meter oracle, from the answer of ``GET /community``."""
+        return cls(community["eip712"]["chainId"], community["contracts"]["oracle"])
 
 
 def sign_document(

@@ -15,9 +15,23 @@ class Side(StrEnum):
     SELL = "sell"
 
 
+ORDERS_AN_INTERVAL = 256
+"""An owner's orders for one interval: each uses up one of as many nonces."""
+MAX_UINT32 = 2**32 - 1
+"""Wh of an order, and prices in micro-units per kWh, have four bytes in a batch."""
+
+
+def first_nonce(interval_start: datetime) -> int:
+    """The nonce of an owner's first order for the interval: a nonce is interval start x 256 + k."""
+    return int(interval_start.timestamp()) * ORDERS_AN_INTERVAL
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A limit order for one delivery interval; ``placed_at`` and ``order_id`` break ties."""
+    """A limit order for one delivery interval; ``placed_at`` and ``order_id`` break ties.
+
+    ``k`` counts the owner's orders for the interval; with ``meter_id`` it is the order's place in a batch.
+    """
 
     order_id: str
     participant_id: str
@@ -26,6 +40,7 @@ class Order:
     energy_wh: int
     limit_micro_per_kwh: int
     placed_at: datetime
+    k: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "placed_at", require_utc(self.placed_at, "placed_at"))
@@ -49,7 +64,8 @@ class Trade:
 class Clearing:
     """Result of one call auction; ``price_micro_per_kwh`` is None when nothing crossed.
 
-    ``welfare_micro`` is the sum over trades of energy x (bid limit - offer limit), rounded down per trade.
+    ``trades`` are the pairs that ``domain.fills.chained`` makes of what was executed. ``welfare_micro`` is
+    the sum over executed bids of energy x limit, less that over executed offers, rounded down once.
     """
 
     price_micro_per_kwh: int | None

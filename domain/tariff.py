@@ -5,6 +5,7 @@ from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from domain.errors import FieldError
+from domain.market import MAX_UINT32
 from domain.time import require_utc
 
 
@@ -31,7 +32,8 @@ class TariffBand:
 class Tariff:
     """Retail import price by time of use, feed-in price, and the community's fee on traded energy.
 
-    Prices are micro-units per kWh and never negative; ``feed_in <= import`` always.
+    Prices are micro-units per kWh and never negative; ``feed_in <= import`` always. Each has four bytes in a
+    batch.
     """
 
     time_zone: str
@@ -42,7 +44,10 @@ class Tariff:
 
     def __post_init__(self) -> None:
         ZoneInfo(self.time_zone)
-        lowest = min([self.import_micro_per_kwh, *(b.price_micro_per_kwh for b in self.bands)])
+        prices = [self.import_micro_per_kwh, *(band.price_micro_per_kwh for band in self.bands)]
+        if max(prices) > MAX_UINT32:
+            raise FieldError("import_micro_per_kwh", f"no import price may be above {MAX_UINT32}")
+        lowest = min(prices)
         if not 0 <= self.feed_in_micro_per_kwh <= lowest:
             raise FieldError("feed_in_micro_per_kwh", "must lie between 0 and the lowest import price")
         if not 0 <= 2 * self.fee_micro_per_kwh <= lowest - self.feed_in_micro_per_kwh:

@@ -18,20 +18,24 @@ ORDER = [
     ("uint64", "nonce"),
     ("uint64", "expiry"),
 ]
+AGENT_ORDERS = [("uint64", "intervalStart"), ("bytes32", "ordersHash")]
 MANDATE = [
     ("address", "owner"),
     ("address", "agent"),
     ("uint64", "maxBuyPrice"),
     ("uint64", "minSellPrice"),
+    ("uint64", "feeCap"),
+    ("uint64", "imbalanceCap"),
     ("uint64", "maxWhPerDay"),
     ("uint64", "validUntil"),
     ("uint64", "nonce"),
 ]
 SUPPLY_AGREEMENT = [
     ("address", "owner"),
-    ("bytes32", "meterId"),
     ("uint64", "maxImportPrice"),
     ("uint64", "minFeedInPrice"),
+    ("uint64", "fallbackImportW"),
+    ("uint64", "validFrom"),
     ("uint64", "validUntil"),
     ("uint64", "nonce"),
 ]
@@ -42,12 +46,18 @@ METER_READING = [
     ("uint64", "importWh"),
     ("uint64", "exportWh"),
 ]
+ATTESTATION = [("uint64", "intervalStart"), ("uint32", "intervalSeconds"), ("bytes32", "readingsHash")]
 TYPES = {
     "Order": ORDER,
+    "AgentOrders": AGENT_ORDERS,
     "Mandate": MANDATE,
     "SupplyAgreement": SUPPLY_AGREEMENT,
     "MeterReading": METER_READING,
+    "Attestation": ATTESTATION,
+    "AttestationWithGaps": ATTESTATION,
 }
+"""``AttestationWithGaps`` is of a list in which readings are missing. Readings and attestations are signed
+for the ``MeterOracle``, all else for the ``EnergyExchange``."""
 SIDE_CODE = {"buy": 0, "sell": 1}
 
 

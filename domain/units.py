@@ -14,7 +14,7 @@ def amount_micro_down(energy_wh: int, price_micro_per_kwh: int) -> int:
     >>> amount_micro_down(1_500, 142_857)
     214285
     """
-    return energy_wh * price_micro_per_kwh // WH_PER_KWH
+    return micro_down(energy_wh * price_micro_per_kwh)
 
 
 def amount_micro_up(energy_wh: int, price_micro_per_kwh: int) -> int:
@@ -23,7 +23,17 @@ def amount_micro_up(energy_wh: int, price_micro_per_kwh: int) -> int:
     >>> amount_micro_up(1_500, 142_857)
     214286
     """
-    return -(-energy_wh * price_micro_per_kwh // WH_PER_KWH)
+    return micro_up(energy_wh * price_micro_per_kwh)
+
+
+def micro_down(product: int) -> int:
+    """Micro-units of a sum of Wh x micro-units per kWh, rounded down: what is paid out."""
+    return product // WH_PER_KWH
+
+
+def micro_up(product: int) -> int:
+    """Micro-units of a sum of Wh x micro-units per kWh, rounded up: what is taken in."""
+    return -(-product // WH_PER_KWH)
 
 
 def micro_from_price(price_per_kwh: float) -> int:

@@ -22,7 +22,8 @@ SERVICE_VARIABLES: Mapping[str, str] = {
 
 _SOLE = ("DEPLOYER", "ADMIN", "OPERATOR", "REGISTRAR", "PAUSER", "ISSUER", "SPONSOR", "AGENT")
 _ATTESTORS = ("ATTESTOR_1", "ATTESTOR_2", "ATTESTOR_3")
-CHAIN_KEYS = tuple(f"{name}_KEY" for name in (*_SOLE, *_ATTESTORS))
+ATTESTOR_KEYS = tuple(f"{name}_KEY" for name in _ATTESTORS)
+CHAIN_KEYS = (*(f"{name}_KEY" for name in _SOLE), *ATTESTOR_KEYS)
 """A key each for whoever has power on the chain; a process is given those that it needs, and no other."""
 ADDRESSES = (*(f"{name}_ADDRESS" for name in _SOLE), "ATTESTOR_ADDRESS")
 """The accounts of these keys; the attestors' are one variable, by comma."""

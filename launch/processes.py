@@ -8,7 +8,7 @@ from enum import Enum
 from functools import partial
 
 from launch import probes
-from launch.environment import ADDRESSES
+from launch.environment import ADDRESSES, ATTESTOR_KEYS
 from launch.process import Process
 
 
@@ -93,7 +93,7 @@ WORKERS = (
         name="worker",
         kind=Kind.DAEMON,
         command=_python("-m celery -A backend.config.celery worker --concurrency 2 --loglevel INFO"),
-        given=("OPERATOR_KEY", "REGISTRAR_KEY", "AGENT_KEY"),
+        given=("OPERATOR_KEY", "REGISTRAR_KEY", "AGENT_KEY", *ATTESTOR_KEYS),
         stop_signal=signal.SIGQUIT,  # now: a task that is cut off is run again
     ),
     Definition(

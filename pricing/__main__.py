@@ -1,10 +1,13 @@
 """The auction and the settlement from the shell.
 
 ``python -m pricing clear --orders ORDERS.csv --out CLEARING.json``
-    columns order_id, participant_id, meter_id, side (buy or sell), energy_wh, limit_micro_per_kwh, placed_at
+    columns order_id, participant_id, meter_id, side (buy or sell), energy_wh, limit_micro_per_kwh, placed_at,
+    and, where an owner has several orders, k
 ``python -m pricing settle --interval INTERVAL.json --out SETTLEMENT.json``
-    ``{"prices": {clearing, retail_import, feed_in, imbalance, fee}, "meters": [{meter_id, imported_wh,
-    exported_wh, bought_wh, sold: [[energy_wh, imbalance_cap], ...]}]}``; null for a reading that is missing
+    ``{"interval_s": 900, "prices": {clearing, retail_import, feed_in, imbalance, fee}, "meters": [{meter_id,
+    imported_wh, exported_wh, bought: [[energy_wh, price], ...],
+    sold: [[energy_wh, price, imbalance_cap], ...], fallback_import_w}]}``;
+    null for a reading that is missing; bought, sold and fallback may be absent
 """
 
 import argparse
@@ -18,7 +21,7 @@ from typing import Any
 
 from domain.market import Order, SettlementPrices, Side
 from pricing.auction import clear
-from pricing.settlement import MeterInterval, settle_interval
+from pricing.settlement import MeterInterval, Purchase, Sale, settle_interval
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,16 +60,24 @@ def _order(row: dict[str, str]) -> Order:
         energy_wh=int(row["energy_wh"]),
         limit_micro_per_kwh=int(row["limit_micro_per_kwh"]),
         placed_at=datetime.fromisoformat(row["placed_at"]),
+        k=int(row.get("k") or 0),
     )
 
 
 def _settle(path: Path) -> dict[str, Any]:
     document = json.loads(path.read_text())
     meters = [
-        MeterInterval(**{**meter, "sold": tuple((wh, cap) for wh, cap in meter["sold"])})
+        MeterInterval(
+            **meter
+            | {
+                "bought": tuple(Purchase(*bought) for bought in meter.get("bought", ())),
+                "sold": tuple(Sale(*sold) for sold in meter.get("sold", ())),
+            }
+        )
         for meter in document["meters"]
     ]
-    result = settle_interval(meters, SettlementPrices(**document["prices"]))
+    prices = SettlementPrices(**document["prices"])
+    result = settle_interval(meters, prices, interval_s=document["interval_s"])
     lines = [
         {"meter_id": meter.meter_id, "estimated": estimated, **asdict(line), "net_micro": line.net_micro}
         for meter, line, estimated in zip(meters, result.lines, result.estimated, strict=True)

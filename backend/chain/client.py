@@ -18,8 +18,7 @@ from web3.exceptions import (
     TransactionNotFound,
     Web3RPCError,
 )
-from web3.logs import DISCARD
-from web3.types import BlockData, BlockIdentifier, FilterParams, RPCEndpoint, TxParams
+from web3.types import BlockData, BlockIdentifier, FilterParams, LogReceipt, RPCEndpoint, TxParams
 
 from backend.chain.compiler import Artifact
 from backend.chain.errors import (
@@ -33,9 +32,9 @@ from backend.chain.errors import (
 )
 from backend.chain.reverts import explain
 from backend.chain.transport import Transport
-from backend.chain.values import Envelope, Fees, Head, Receipt, SignedTransaction
+from backend.chain.values import Envelope, Fees, Head, Log, Receipt, SignedTransaction
 
-__all__ = ["LOCAL_CHAIN_ID", "Chain", "Envelope", "Fees", "Head", "Receipt", "SignedTransaction"]
+__all__ = ["LOCAL_CHAIN_ID", "Chain", "Envelope", "Fees", "Head", "Log", "Receipt", "SignedTransaction"]
 
 GAS_MARGIN_PERCENT = 125
 MAX_TRANSACTION_GAS = 16_777_216  # EIP-7825
@@ -45,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class Chain:
-    """One node, and the platform's contracts by role (``token``, ``registry``, ``exchange``)."""
+    """One node, and the platform's contracts by role (``token``, ``registry``, ``oracle``, ``exchange``)."""
 
     def __init__(
         self, url: str, contracts: Mapping[str, tuple[str, Artifact]], *, chain_id: int | None = None
@@ -250,19 +249,18 @@ class Chain:
             logger.info("the node no longer has the state of block %d", receipt.block_number)
         return RevertedError("Unknown", {"gas_used": receipt.gas_used, "gas": sent["gas"]})
 
-    def events(self, role: str, name: str, receipt: Receipt) -> list[dict[str, Any]]:
-        """Arguments of each event ``name`` that the contract emitted in the transaction, in order."""
-        decoded = self._contracts[role].events[name]().process_receipt(receipt.raw, errors=DISCARD)
-        return [dict(event["args"]) for event in decoded if event["address"] == self._addresses[role]]
+    def logs_of(self, role: str, receipt: Receipt) -> list[Log]:
+        """What the contract logged in a mined transaction, in order."""
+        return [_log(log) for log in receipt.raw["logs"] if log["address"] == self._addresses[role]]
 
-    def logs(self, role: str, *, from_block: int = 0) -> list[dict[str, Any]]:
-        """Every log of the contract as the node has it: topics and data undecoded, in chain order."""
+    def logs(self, role: str, *, from_block: int = 0) -> list[Log]:
+        """Every log of the contract as the node has it, in chain order."""
         newest = self.head().number
-        found: list[dict[str, Any]] = []
+        found: list[Log] = []
         for first in range(from_block, newest + 1, BLOCKS_A_QUERY):
             last = min(first + BLOCKS_A_QUERY - 1, newest)
             asked: FilterParams = {"address": self._addresses[role], "fromBlock": first, "toBlock": last}
-            found += [cast("dict[str, Any]", log) for log in self._web3.eth.get_logs(asked)]
+            found += [_log(log) for log in self._web3.eth.get_logs(asked)]
         return found
 
     def set_local_balance(self, account: str, *, wei: int) -> None:
@@ -297,3 +295,7 @@ def _head(block: BlockData) -> Head:
         base_fee=int(block.get("baseFeePerGas", 0)),
         gas_limit=block["gasLimit"],
     )
+
+
+def _log(log: LogReceipt) -> Log:
+    return Log(tuple(map(bytes, log["topics"])), bytes(log["data"]), log["transactionHash"].to_0x_hex())

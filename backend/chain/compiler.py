@@ -20,7 +20,10 @@ SOURCES = {
     "MockStablecoin": "src/MockStablecoin.sol",
     "TimelockController": "@openzeppelin/contracts/governance/TimelockController.sol",
     "ParticipantRegistry": "src/ParticipantRegistry.sol",
+    "MeterOracle": "src/MeterOracle.sol",
     "EnergyExchange": "src/EnergyExchange.sol",
+    "DemandResponse": "src/DemandResponse.sol",
+    "EnergyCertificate": "src/EnergyCertificate.sol",
 }
 """The contracts that the platform uses, and the file of each."""
 
@@ -72,7 +75,10 @@ def standard_input(project: Path) -> dict[str, Any]:
             "evmVersion": profile["evm_version"],
             "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
             "viaIR": profile["via_ir"],
-            "metadata": {"bytecodeHash": profile["bytecode_hash"]},
+            "metadata": {
+                "bytecodeHash": profile["bytecode_hash"],
+                "appendCBOR": profile["cbor_metadata"],
+            },
             "outputSelection": {"*": {"*": list(_OUTPUT)}},
         },
     }

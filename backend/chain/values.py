@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from web3.types import TxReceipt
 
@@ -65,6 +66,14 @@ class SignedTransaction:
     """Signed bytes and their hash, 0x-prefixed hex; the same input always gives the same bytes."""
 
     raw: str
+    tx_hash: str
+
+
+class Log(NamedTuple):
+    """What a contract logged, undecoded."""
+
+    topics: tuple[bytes, ...]
+    data: bytes
     tx_hash: str
 
 

@@ -46,7 +46,7 @@ class OutboxRowSerializer(serializers.Serializer[dict[str, Any]]):
     """A transaction that is not final; a failed one needs a person."""
 
     key = serializers.CharField()
-    stage = serializers.ChoiceField(choices=["register", "commit", "settle"])
+    stage = serializers.ChoiceField(choices=["register", "commit", "settle", "release"])
     interval_start = serializers.DateTimeField(allow_null=True)
     state = serializers.ChoiceField(choices=["pending", "sent", "mined", "reverted", "failed"])
     reason = serializers.CharField()

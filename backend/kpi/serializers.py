@@ -53,6 +53,9 @@ class ChainSerializer(serializers.Serializer[dict[str, Any]]):
     block_time = serializers.DateTimeField(allow_null=True)
     commitments = serializers.IntegerField()
     settled = serializers.IntegerField()
+    lapsed = serializers.IntegerField(
+        help_text="delivery intervals that were not settled in time and never will be"
+    )
     pending = serializers.IntegerField()
     last_settled = LastSettledSerializer(allow_null=True)
 

@@ -1,15 +1,17 @@
 """The platform's agent: places members' orders inside their mandates, from forecasts and plans."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 from django.conf import settings
 from django.db import transaction
+from eth_utils.crypto import keccak
 from numpy.typing import NDArray
 
+from backend.market import queries
 from backend.market.models import AgentRound, DeliveryInterval, Order, PriceRun
 from backend.market.services import SignedOrder, place_order
 from backend.registry import queries as registry
@@ -122,16 +124,22 @@ class OrderTerms:
     imbalance_cap_micro_per_kwh: int
 
 
+@transaction.atomic
 def place_for_member(
     meter: Meter, interval: DeliveryInterval, terms: OrderTerms, *, as_of: datetime
 ) -> Order:
-    """Sign an order with the agent's key inside the member's mandate, and place it."""
+    """Sign an order with the agent's key inside the member's mandate, and place it.
+
+    The interval's row is locked, so that no two orders take the same nonce.
+    """
     if not settings.AGENT_KEY:
         raise FieldError(
             "signature", "this platform runs no agent; sign with your own wallet", code="no_agent"
         )
     community, owner = registry.community(), meter.site.participant
-    last = Order.objects.filter(participant=owner).order_by("-nonce").values_list("nonce", flat=True).first()
+    DeliveryInterval.objects.select_for_update().get(pk=interval.pk)
+    mandate = registry.active_mandate(owner.pk, community.agent_address, interval.start)
+    cap = terms.imbalance_cap_micro_per_kwh
     unsigned = SignedOrder(
         owner=owner.wallet_address,
         meter_id=meter.meter_id,
@@ -141,10 +149,53 @@ def place_for_member(
         energy_wh=terms.energy_wh,
         limit_micro_per_kwh=terms.limit_micro_per_kwh,
         fee_cap_micro_per_kwh=interval.fee_micro_per_kwh,
-        imbalance_cap_micro_per_kwh=terms.imbalance_cap_micro_per_kwh,
-        nonce=0 if last is None else last + 1,
+        imbalance_cap_micro_per_kwh=min(cap, mandate.imbalance_cap_micro_per_kwh) if mandate else cap,
+        nonce=queries.free_nonce(owner.pk, interval.start),
         expiry=interval.end,
         signature="",
     )
     signature = signing.sign("Order", unsigned.message(), community.eip712(), key=settings.AGENT_KEY)
     return place_order(replace(unsigned, signature=signature), as_of=as_of)
+
+
+def can_sign_for(agent: str) -> bool:
+    """Whether the key of the agent with this address is here."""
+    return bool(settings.AGENT_KEY) and signing.address_of(settings.AGENT_KEY) == agent
+
+
+def sign_batch(interval: DeliveryInterval, orders: Sequence[Order]) -> str:
+    """The agent's one signature over all its orders in a batch, given in batch order, 0x hex.
+
+    It signs ``AgentOrders``: the hash h(n) with h(0) = 0 and h(i) = keccak256(h(i - 1) ‖ hash of order i).
+
+    Raises:
+        FieldError: this platform does not hold the key of the agent who signed the orders.
+    """
+    community, key = registry.community(), settings.AGENT_KEY
+    if not all(can_sign_for(order.signer) for order in orders):
+        raise FieldError("signature", "the key of the agent of these orders is not here", code="no_agent")
+    chain = bytes(32)
+    for order in orders:
+        chain = keccak(
+            chain + signing.struct_hash("Order", signed_terms(order).message(), community.eip712())
+        )
+    message = {"intervalStart": int(interval.start.timestamp()), "ordersHash": chain}
+    return signing.sign("AgentOrders", message, community.eip712(), key=key)
+
+
+def signed_terms(order: Order) -> SignedOrder:
+    """A stored order as it came in."""
+    return SignedOrder(
+        owner=order.participant.wallet_address,
+        meter_id=order.meter.meter_id,
+        side=order.side,
+        interval_start=order.interval.start,
+        interval_s=order.interval.interval_s,
+        energy_wh=order.energy_wh,
+        limit_micro_per_kwh=order.limit_micro_per_kwh,
+        fee_cap_micro_per_kwh=order.fee_cap_micro_per_kwh,
+        imbalance_cap_micro_per_kwh=order.imbalance_cap_micro_per_kwh,
+        nonce=order.nonce,
+        expiry=order.expiry,
+        signature=order.signature,
+    )

@@ -18,7 +18,9 @@ from backend.market.serializers import (
     AgentOrderSerializer,
     BookSerializer,
     IntervalSerializer,
+    IntervalStartSerializer,
     ListQuerySerializer,
+    NonceSerializer,
     OrderSerializer,
     SignedOrderSerializer,
     StartSerializer,
@@ -121,6 +123,21 @@ class OrdersView(APIView):
         return Response(OrderSerializer(order_facts(order)).data, status=201)
 
 
+class NonceView(APIView):
+    """What a wallet needs before it can sign."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("interval_start", datetime, required=True)], responses=NonceSerializer
+    )
+    def get(self, request: Request) -> Response:
+        """Show a nonce that my next order for the interval can have."""
+        participant = require_participant(request)
+        query = IntervalStartSerializer(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        nonce = queries.free_nonce(participant.pk, query.validated_data["interval_start"])
+        return Response(NonceSerializer({"nonce": nonce}).data)
+
+
 class AgentOrderView(APIView):
     """Orders that the member's agent signs inside the member's mandate."""
 
@@ -198,8 +215,12 @@ def order_facts(order: Order) -> dict[str, Any]:
 
 
 def trade_facts(trade: Trade, own_id: int | None) -> dict[str, Any]:
-    """A trade as the API shows it; ``state`` is the interval's, with ``cleared`` shown as ``matched``."""
-    state = trade.interval.state
+    """A trade as the API shows it; ``state`` is the interval's, with ``cleared`` shown as ``matched``.
+
+    Trades that are left in a lapsed interval are those that were settled in time.
+    """
+    shown = {DeliveryInterval.State.CLEARED: "matched", DeliveryInterval.State.LAPSED: "settled"}
+    state = DeliveryInterval.State(trade.interval.state)
     return {
         "id": trade.pk,
         "interval_start": trade.interval.start,
@@ -207,7 +228,7 @@ def trade_facts(trade: Trade, own_id: int | None) -> dict[str, Any]:
         "price_micro_per_kwh": trade.price_micro_per_kwh,
         "buyer": trade.buy_order.participant.pseudonym,
         "seller": trade.sell_order.participant.pseudonym,
-        "state": "matched" if state == DeliveryInterval.State.CLEARED else state,
+        "state": shown.get(state, state.value),
         "mine": own_id in {trade.buy_order.participant_id, trade.sell_order.participant_id},
     }
 
@@ -223,6 +244,7 @@ urlpatterns = [
     path("intervals", IntervalsView.as_view()),
     path("intervals/<str:start>/book", BookView.as_view()),
     path("orders", OrdersView.as_view()),
+    path("orders/nonce", NonceView.as_view()),
     path("orders/agent", AgentOrderView.as_view()),
     path("orders/<uuid:order_id>", OrderView.as_view()),
     path("trades", TradesView.as_view()),

@@ -1,14 +1,15 @@
 """Delivery intervals, orders and trades. Money in micro-units, energy in Wh."""
 
 import uuid
+from dataclasses import replace
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
 from backend.registry.models import Meter, Participant
+from domain.market import ORDERS_AN_INTERVAL, Side
 from domain.market import Order as DomainOrder
-from domain.market import Side
 
 
 class SideChoice(models.TextChoices):
@@ -25,12 +26,17 @@ class DeliveryInterval(models.Model):
     """
 
     class State(models.TextChoices):
-        """``cleared`` but never committed: its trades are void and it settles with the retailer alone."""
+        """``cleared`` but never committed: its trades are void and it settles with the retailer alone.
+
+        ``lapsed``: its settlement term passed before it was settled, so nobody is billed or paid for it, but
+        for those whose part of its batch was settled in time.
+        """
 
         OPEN = "open"
         CLEARED = "cleared"
         COMMITTED = "committed"
         SETTLED = "settled"
+        LAPSED = "lapsed"
 
     start = models.DateTimeField(unique=True)
     end = models.DateTimeField()
@@ -136,6 +142,15 @@ class Order(models.Model):
         """What the auction knows the order by; in one instant the earlier arrival has the lower one."""
         return f"{self.sequence:019d}"
 
+    @property
+    def k(self) -> int:
+        """The part of the nonce that counts the owner's orders for the interval."""
+        return self.nonce % ORDERS_AN_INTERVAL
+
+    def executed(self) -> DomainOrder:
+        """The order with what was executed of it, which must be something, as its energy."""
+        return replace(self.to_domain(), energy_wh=self.matched_wh)
+
     def to_domain(self) -> DomainOrder:
         """The order as the auction knows it."""
         return DomainOrder(
@@ -146,6 +161,7 @@ class Order(models.Model):
             energy_wh=self.energy_wh,
             limit_micro_per_kwh=self.limit_micro_per_kwh,
             placed_at=self.placed_at,
+            k=self.k,
         )
 
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from django.db.models import Q, QuerySet, Sum
 
 from backend.market.models import DeliveryInterval, Order, PriceRun, Trade
+from domain.errors import FieldError
+from domain.market import ORDERS_AN_INTERVAL, first_nonce
 
 State = DeliveryInterval.State
 
@@ -52,6 +54,22 @@ def trades(participant_id: int | None = None) -> QuerySet[Trade]:
     return found.filter(
         Q(buy_order__participant_id=participant_id) | Q(sell_order__participant_id=participant_id)
     )
+
+
+def free_nonce(participant_id: int, start: datetime) -> int:
+    """The lowest nonce that no order of this member for the interval at ``start`` has.
+
+    Raises:
+        FieldError: the member has placed as many orders as it can.
+    """
+    first = first_nonce(start)
+    possible = range(first, first + ORDERS_AN_INTERVAL)
+    used = Order.objects.filter(participant_id=participant_id, nonce__in=possible)
+    taken = set(used.values_list("nonce", flat=True))
+    for nonce in possible:
+        if nonce not in taken:
+            return nonce
+    raise FieldError("nonce", f"all {ORDERS_AN_INTERVAL} of this interval are used up", code="exhausted")
 
 
 def book(interval: DeliveryInterval) -> dict[str, list[dict[str, int]]]:

@@ -56,6 +56,12 @@ class BookSerializer(serializers.Serializer[dict[str, Any]]):
     offers = LevelSerializer(many=True)
 
 
+class IntervalStartSerializer(serializers.Serializer[dict[str, Any]]):
+    """Which interval an order is for."""
+
+    interval_start = InstantField()
+
+
 class AgentOrderSerializer(serializers.Serializer[dict[str, Any]]):
     """What my agent is to sign for me."""
 
@@ -76,6 +82,12 @@ class SignedOrderSerializer(AgentOrderSerializer):
     nonce = serializers.IntegerField(min_value=0, max_value=2**63 - 1)
     expiry = InstantField()
     signature = serializers.CharField(min_length=132, max_length=132)
+
+
+class NonceSerializer(serializers.Serializer[dict[str, Any]]):
+    """A nonce that an order can be signed with."""
+
+    nonce = serializers.IntegerField()
 
 
 class OrderSerializer(serializers.Serializer[dict[str, Any]]):

@@ -98,6 +98,7 @@ class CommunityView(APIView):
                 "token": found.token_address,
                 "exchange": found.exchange_address,
                 "registry": found.registry_address,
+                "oracle": found.oracle_address,
             },
             "tariff": {name: getattr(found, name) for name in TARIFF_COLUMNS},
         }

@@ -33,6 +33,7 @@ class Community(models.Model):
     token_address = models.CharField(max_length=42, blank=True)
     exchange_address = models.CharField(max_length=42, blank=True)
     registry_address = models.CharField(max_length=42, blank=True)
+    oracle_address = models.CharField(max_length=42, blank=True)
     opened_at = models.DateTimeField(help_text="community time at which the platform went live")
     anchor_wall = models.DateTimeField(null=True, help_text="null while the clock is held")
     anchor_community = models.DateTimeField()
@@ -67,8 +68,12 @@ class Community(models.Model):
         return start - self.gate_close_intervals * self.step
 
     def eip712(self) -> dict[str, Any]:
-        """Chain id and verifying contract, as ``domain.typed_data.typed_data`` takes them."""
+        """What owners and agents sign for: chain id and exchange, as ``domain.typed_data`` takes them."""
         return {"chain_id": self.chain_id, "verifying_contract": self.exchange_address}
+
+    def readings_eip712(self) -> dict[str, Any]:
+        """What meters sign for: chain id and meter oracle."""
+        return {"chain_id": self.chain_id, "verifying_contract": self.oracle_address}
 
     def to_tariff(self) -> Tariff:
         """The retail tariff as the libraries know it."""
@@ -178,6 +183,8 @@ class Mandate(models.Model):
     agent_address = models.CharField(max_length=42)
     max_buy_micro_per_kwh = models.PositiveBigIntegerField()
     min_sell_micro_per_kwh = models.PositiveBigIntegerField()
+    fee_cap_micro_per_kwh = models.PositiveBigIntegerField()
+    imbalance_cap_micro_per_kwh = models.PositiveBigIntegerField()
     max_wh_per_day = models.PositiveBigIntegerField()
     valid_until = models.DateTimeField()
     nonce = models.PositiveBigIntegerField()
@@ -192,12 +199,15 @@ class Mandate(models.Model):
 
 
 class SupplyAgreement(models.Model):
-    """An owner's signed agreement with the retailer for what the community cannot trade."""
+    """An owner's signed agreement with the retailer for what its meters cannot trade in the community."""
 
     participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="supply_agreements")
-    meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="supply_agreements")
     max_import_micro_per_kwh = models.PositiveBigIntegerField()
     min_feed_in_micro_per_kwh = models.PositiveBigIntegerField()
+    fallback_import_w = models.PositiveBigIntegerField(
+        help_text="mean power that a meter without a reading is taken to have drawn"
+    )
+    valid_from = models.DateTimeField(help_text="start of the first interval")
     valid_until = models.DateTimeField()
     nonce = models.PositiveBigIntegerField()
     signature = models.CharField(max_length=132)
@@ -206,4 +216,4 @@ class SupplyAgreement(models.Model):
         constraints = (models.UniqueConstraint(fields=["participant", "nonce"], name="supply_nonce_once"),)
 
     def __str__(self) -> str:
-        return f"{self.participant} {self.meter}"
+        return f"{self.participant} until {self.valid_until:%Y-%m-%d}"

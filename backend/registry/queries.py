@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from backend.registry.models import Community, Mandate, Meter, Participant, Site
+from backend.registry.models import Community, Mandate, Meter, Participant, Site, SupplyAgreement
 from domain.time import floor_to_step
 
 
@@ -67,6 +67,11 @@ def meters(role: str | None = None) -> QuerySet[Meter]:
 def meter(meter_id: str) -> Meter | None:
     """The meter with this bytes32 id, or None."""
     return meters().filter(meter_id=meter_id.lower()).first()
+
+
+def supplied() -> set[int]:
+    """Participants (by key) who have signed a supply agreement."""
+    return set(SupplyAgreement.objects.values_list("participant_id", flat=True))
 
 
 def active_mandate(participant_id: int, agent_address: str, at: datetime) -> Mandate | None:

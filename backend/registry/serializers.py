@@ -74,7 +74,7 @@ class MeSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class Eip712DomainSerializer(serializers.Serializer[dict[str, Any]]):
-    """The domain that every signature is bound to."""
+    """What owners and agents sign for; readings have ``contracts.oracle`` as their verifying contract."""
 
     name = serializers.CharField()
     version = serializers.CharField()
@@ -108,6 +108,7 @@ class ContractsSerializer(serializers.Serializer[dict[str, Any]]):
     token = serializers.CharField()
     exchange = serializers.CharField()
     registry = serializers.CharField()
+    oracle = serializers.CharField()
 
 
 class DemoAccountSerializer(serializers.Serializer[dict[str, Any]]):

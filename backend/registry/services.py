@@ -12,6 +12,7 @@ from backend.registry import queries, signing
 from backend.registry.models import Battery, Community, Mandate, Meter, Participant, Site, SupplyAgreement
 from backend.registry.permissions import AUDITOR, OPERATOR, PROSUMER
 from domain.errors import FieldError
+from domain.meter_ids import require_own
 from domain.time import require_utc
 
 SignedByOwner = TypeVar("SignedByOwner", Mandate, SupplyAgreement)
@@ -87,6 +88,7 @@ def _create_member(member: dict[str, Any], user_id: int) -> None:
         battery.to_domain()
         battery.save()
     for meter in member["meters"]:
+        require_own(meter["meter_id"], account=participant.wallet_address, role=meter["role"])
         Meter.objects.create(
             site=site,
             role=meter["role"],
@@ -156,6 +158,8 @@ def accept_mandate(message: dict[str, Any], signature: str) -> Mandate:
             agent_address=agent,
             max_buy_micro_per_kwh=message["maxBuyPrice"],
             min_sell_micro_per_kwh=message["minSellPrice"],
+            fee_cap_micro_per_kwh=message["feeCap"],
+            imbalance_cap_micro_per_kwh=message["imbalanceCap"],
             max_wh_per_day=message["maxWhPerDay"],
             valid_until=_instant(message["validUntil"]),
             nonce=message["nonce"],
@@ -165,17 +169,17 @@ def accept_mandate(message: dict[str, Any], signature: str) -> Mandate:
 
 
 def accept_supply_agreement(message: dict[str, Any], signature: str) -> SupplyAgreement:
-    """Store an owner's signed agreement with the retailer; FieldError when it is not the owner's meter."""
+    """Store an owner's signed agreement with the retailer; FieldError when it is not the owner's."""
     participant = _owner(message, signature, "SupplyAgreement", queries.community())
-    meter = queries.meter(message["meterId"])
-    if meter is None or meter.role != Meter.Role.GRID or meter.site.participant_id != participant.pk:
-        raise FieldError("message.meterId", "is not a grid meter of this owner", code="unknown_meter")
+    if message["validUntil"] < message["validFrom"]:
+        raise FieldError("message.validUntil", "must not be before validFrom")
     return _store_once(
         SupplyAgreement(
             participant=participant,
-            meter=meter,
             max_import_micro_per_kwh=message["maxImportPrice"],
             min_feed_in_micro_per_kwh=message["minFeedInPrice"],
+            fallback_import_w=message["fallbackImportW"],
+            valid_from=_instant(message["validFrom"]),
             valid_until=_instant(message["validUntil"]),
             nonce=message["nonce"],
             signature=signature,
@@ -186,8 +190,6 @@ def accept_supply_agreement(message: dict[str, Any], signature: str) -> SupplyAg
 def _owner(message: dict[str, Any], signature: str, kind: str, community: Community) -> Participant:
     owner = signing.checksum_address(message["owner"], "message.owner")
     typed = {**message, "owner": owner}
-    if "meterId" in message:
-        typed["meterId"] = bytes.fromhex(message["meterId"][2:])
     if signing.recover(kind, typed, community.eip712(), signature=signature) != owner:
         raise FieldError("signature", "was not made by message.owner", code="wrong_signature")
     participant = Participant.objects.filter(wallet_address=owner).first()

@@ -14,13 +14,18 @@ HIGHEST_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  
 
 
 def signable(primary_type: str, message: dict[str, Any], eip712: dict[str, Any]) -> SignableMessage:
-    """The document of ``message`` under the community's EIP-712 domain (``Community.eip712()``)."""
+    """The document of ``message`` under one of the community's EIP-712 domains (``Community.eip712()``)."""
     return encode_typed_data(full_message=typed_data(primary_type, message, **eip712))
 
 
 def digest(primary_type: str, message: dict[str, Any], eip712: dict[str, Any]) -> str:
     """The 32-byte EIP-712 digest as 0x hex."""
     return "0x" + bytes(_hash_eip191_message(signable(primary_type, message, eip712))).hex()
+
+
+def struct_hash(primary_type: str, message: dict[str, Any], eip712: dict[str, Any]) -> bytes:
+    """The 32-byte EIP-712 hash of ``message`` alone, whatever contract it is for."""
+    return signable(primary_type, message, eip712).body
 
 
 def sign(primary_type: str, message: dict[str, Any], eip712: dict[str, Any], *, key: str) -> str:

@@ -14,7 +14,9 @@ from rest_framework.views import APIView
 from backend.registry import services as registry
 from backend.settlement import services
 from backend.settlement.tasks import pump
+from domain.market import MAX_UINT32
 
+UINT32: dict[str, Any] = {"min_value": 0, "max_value": MAX_UINT32}
 UINT64: dict[str, Any] = {"min_value": 0, "max_value": 2**63 - 1}
 
 
@@ -23,10 +25,12 @@ class MandateMessageSerializer(serializers.Serializer[dict[str, Any]]):
 
     owner = serializers.CharField()
     agent = serializers.CharField()
-    maxBuyPrice = serializers.IntegerField(**UINT64)  # noqa: N815 - EIP-712's own spelling
-    minSellPrice = serializers.IntegerField(**UINT64)  # noqa: N815 - EIP-712's own spelling
-    maxWhPerDay = serializers.IntegerField(**UINT64)  # noqa: N815 - EIP-712's own spelling
-    validUntil = serializers.IntegerField(min_value=0, max_value=2**40)  # noqa: N815 - EIP-712's own spelling
+    maxBuyPrice = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    minSellPrice = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    feeCap = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    imbalanceCap = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    maxWhPerDay = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    validUntil = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
     nonce = serializers.IntegerField(**UINT64)
 
 
@@ -34,11 +38,12 @@ class SupplyMessageSerializer(serializers.Serializer[dict[str, Any]]):
     """The EIP-712 message ``SupplyAgreement``."""
 
     owner = serializers.CharField()
-    meterId = serializers.RegexField(r"^0x[0-9a-fA-F]{64}$")  # noqa: N815 - EIP-712's own spelling
-    maxImportPrice = serializers.IntegerField(**UINT64)  # noqa: N815 - EIP-712's own spelling
-    minFeedInPrice = serializers.IntegerField(**UINT64)  # noqa: N815 - EIP-712's own spelling
-    validUntil = serializers.IntegerField(min_value=0, max_value=2**40)  # noqa: N815 - EIP-712's own spelling
-    nonce = serializers.IntegerField(**UINT64)
+    maxImportPrice = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    minFeedInPrice = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    fallbackImportW = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    validFrom = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    validUntil = serializers.IntegerField(**UINT32)  # noqa: N815 - EIP-712's own spelling
+    nonce = serializers.IntegerField(min_value=0, max_value=MAX_UINT32 - 1)
 
 
 class SignedMandateSerializer(serializers.Serializer[dict[str, Any]]):

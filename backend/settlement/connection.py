@@ -37,6 +37,7 @@ def recorded_on(community: Community) -> Deployment | None:
     addresses = {
         "token": community.token_address,
         "registry": community.registry_address,
+        "oracle": community.oracle_address,
         "exchange": community.exchange_address,
     }
     return Deployment(chain_id=community.chain_id, addresses=addresses, first_block=0)
@@ -72,20 +73,25 @@ def secret_key(name: str) -> str:
 def accounts(name: str) -> tuple[str, ...]:
     """The accounts of a holder of power, by its name in capitals (``OPERATOR``).
 
-    They are in ``OPERATOR_ADDRESS``, by comma; or else they are those of ``OPERATOR_KEY``, or of
-    ``OPERATOR_1_KEY``, ``OPERATOR_2_KEY`` and so on.
+    They are in ``OPERATOR_ADDRESS``, by comma; or else they are those of its ``keys``.
 
     Raises:
-        ImproperlyConfigured: none of these is in the environment.
+        ImproperlyConfigured: neither is in the environment.
     """
     given = [part.strip() for part in os.environ.get(f"{name}_ADDRESS", "").split(",") if part.strip()]
-    if given:
-        return tuple(given)
-    names = [f"{name}_KEY", *takewhile(os.environ.get, (f"{name}_{n}_KEY" for n in count(1)))]
-    found = tuple(from_hex(os.environ[each], name=each).address for each in names if os.environ.get(each))
+    found = tuple(given) or tuple(from_hex(key, name=f"{name}_KEY").address for key in keys(name))
     if not found:
         raise ImproperlyConfigured(f"neither {name}_ADDRESS nor {name}_KEY is set")
     return found
+
+
+def keys(name: str) -> tuple[str, ...]:
+    """The private keys of a holder of power that this process is told, by its name (``ATTESTOR``).
+
+    They are in ``ATTESTOR_KEY``, or in ``ATTESTOR_1_KEY``, ``ATTESTOR_2_KEY`` and so on.
+    """
+    names = [f"{name}_KEY", *takewhile(os.environ.get, (f"{name}_{n}_KEY" for n in count(1)))]
+    return tuple(filter(None, map(os.environ.get, names)))
 
 
 @lru_cache(maxsize=4)

@@ -57,6 +57,16 @@ class OutboxTransaction(models.Model):
     gas_used = models.PositiveBigIntegerField(null=True)
     error = models.TextField(blank=True, help_text="why it failed, or what it waits for")
     since = models.DateTimeField(default=timezone.now, help_text="in this state; by the wall clock")
+    after = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="followers",
+        help_text="sent only once this one has done what it was written for",
+    )
+    not_after = models.DateTimeField(
+        null=True, help_text="not sent any more once the newest block is as late as this"
+    )
 
     class Meta:
         indexes = (models.Index(fields=["state", "id"]), models.Index(fields=["block_number"]))
@@ -107,26 +117,69 @@ class ChainTrouble(models.Model):
 
 
 class Commitment(models.Model):
-    """The root of an interval's matched batch and the batch itself, as given to the contract."""
+    """The root of an interval's matched batch, and the batch itself in its parts (see ``batch``).
 
-    interval = models.OneToOneField(DeliveryInterval, on_delete=models.PROTECT, related_name="commitment")
+    A ``late`` one is of a batch without orders, where the other one is not on chain: the retailer's part
+    alone.
+    """
+
+    interval = models.ForeignKey(DeliveryInterval, on_delete=models.PROTECT, related_name="commitments")
+    late = models.BooleanField()
     root = models.CharField(max_length=66)
-    batch = models.JSONField()
+    parts = models.JSONField()
+    fallback_import_w = models.JSONField(
+        help_text="by account: mean power that a meter without a reading is taken to have drawn"
+    )
     transaction = models.OneToOneField(OutboxTransaction, on_delete=models.PROTECT, related_name="commitment")
+    release = models.OneToOneField(
+        OutboxTransaction,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="released",
+        help_text="tells the chain that the interval can no longer be settled",
+    )
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["interval", "late"], name="committed_once"),)
 
     def __str__(self) -> str:
         return f"{self.interval} {self.root}"
 
+    @property
+    def has_orders(self) -> bool:
+        """Whether anybody trades in the batch."""
+        return any(member["orders"] for part in self.parts for member in part["members"])
+
+    @property
+    def too_late(self) -> bool:
+        """Whether it is in a block from which on a batch with orders can be committed, but never settled."""
+        mined_at = self.transaction.block_time
+        return mined_at is not None and mined_at >= self.interval.start and self.has_orders
+
 
 class Settlement(models.Model):
-    """An interval's settlement: prices, the retailer's side, and whether the chain agreed."""
+    """The settlement of one part of an interval's batch: what the retailer and the fund take, and whether the
+    chain agreed. Mostly there is one part.
+    """  # noqa: D205 (the sentence does not fit into one line)
 
-    interval = models.OneToOneField(DeliveryInterval, on_delete=models.PROTECT, related_name="settlement")
+    interval = models.ForeignKey(DeliveryInterval, on_delete=models.PROTECT, related_name="settlements")
+    part = models.PositiveSmallIntegerField(default=0, help_text="its place in the batch, from 0")
     transaction = models.OneToOneField(OutboxTransaction, on_delete=models.PROTECT, related_name="settlement")
-    retailer_micro = models.BigIntegerField(help_text="what the retailer receives; negative when it pays")
+    retailer_micro = models.BigIntegerField(
+        help_text="what the retailer receives if everybody can pay; negative when it pays"
+    )
     fee_micro = models.BigIntegerField(help_text="what the community fund receives")
-    unpaid_micro = models.BigIntegerField(default=0)
+    unpaid_micro = models.BigIntegerField(default=0, help_text="what members could not pay")
+    fund_micro = models.BigIntegerField(
+        default=0, help_text="what the fund paid because members and the retailer could not"
+    )
+    reduced_micro = models.BigIntegerField(
+        default=0, help_text="what members were credited less because the fund could not pay either"
+    )
     agrees = models.BooleanField(null=True, help_text="chain events equal these lines")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["interval", "part"], name="part_settled_once"),)
 
     def __str__(self) -> str:
         return f"{self.interval}"

@@ -1,7 +1,7 @@
 """A batch as ``EnergyExchange`` takes it: packed bytes, laid out as the contract's NatSpec says.
 
-A batch is JSON with the field names of the structs in ``EnergyExchangeReference``; bytes are 0x hex. Where ``trades``
-is 0 all energy has the clearing price and every order has one execution.
+A batch is JSON with the field names of the structs in ``EnergyExchangeReference``; bytes are 0x hex. Where
+``trades`` is 0 all energy has the clearing price and every order has one execution.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,10 @@ PRICE_NAMES = ("clearing", "retailImport", "feedIn", "imbalance", "fee")
 MISSING_FLAG = 0x8000
 NO_READING = b"\xff" * 8
 SELL = 1
+ATTESTED = b"\x01"
+SIGNED_BY_METERS = b"\x02"
+ATTESTED_WITH_GAPS = b"\x03"
+SUBMITTED = bytes(64)
 
 
 def pack(batch: Batch) -> bytes:
@@ -49,7 +53,7 @@ def pack(batch: Batch) -> bytes:
 
 
 def root_of(parts: Sequence[bytes]) -> list[bytes]:
-    """For each part the root of those from it on, and at last 32 zero bytes; the first is what is committed."""
+    """For each part the root of those from it on, at last 32 zero bytes; the first is what is committed."""
     roots = [bytes(32)]
     for part in reversed(parts):
         roots.append(keccak(keccak(part) + roots[-1]))
@@ -69,6 +73,22 @@ def pack_readings(batch: Batch, readings: Sequence[tuple[int, int] | None]) -> b
         + _uint((reading or (0, 0))[0], 4)
         + _uint((reading or (0, 0))[1], 4)
         for member, reading in zip(batch["members"], readings, strict=True)
+    )
+
+
+def pack_attested_proof(signatures: Iterable[str], *, gaps: bool) -> bytes:
+    """Attestors' signatures (65 bytes each), by account; ``gaps`` says that readings are missing."""
+    kind = ATTESTED_WITH_GAPS if gaps else ATTESTED
+    return kind + b"".join(_hex(compact(signature)) for signature in signatures)
+
+
+def pack_meter_proof(signatures: Iterable[str | None]) -> bytes:
+    """The meters' own signatures (65 bytes each), of every reading that is not missing, in the batch's order.
+
+    None stands for a reading that was brought to the oracle itself.
+    """
+    return SIGNED_BY_METERS + b"".join(
+        SUBMITTED if signature is None else _hex(compact(signature)) for signature in signatures
     )
 
 

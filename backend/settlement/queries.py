@@ -1,6 +1,7 @@
 """Reads of the books: statements, receipts, accounts, and what the chain side still owes."""
 
-from datetime import datetime
+from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Q, QuerySet, Sum
@@ -8,16 +9,19 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
-from backend.market.models import DeliveryInterval
+from backend.market.models import DeliveryInterval, Trade
 from backend.registry import queries as registry
-from backend.registry.models import Meter, Participant, SupplyAgreement
+from backend.registry.models import Meter, Participant
 from backend.settlement import connection
 from backend.settlement.models import ChainTrouble, Commitment, OutboxTransaction, Settlement, StatementLine
+from backend.telemetry.models import Reading
 from domain.market import SettlementLine
 
 State = OutboxTransaction.State
 LINE_FIELDS = (*SettlementLine.__dataclass_fields__, "net_micro")
-BATCH_STAGES = {"commitBatch": "commit", "settleBatch": "settle"}
+BATCH_STAGES = {"commitBatch": "commit", "settleBatch": "settle", "release": "release"}
+SETTLEMENT_TERM = timedelta(days=1)
+"""From an interval's start, in which it can be settled: the longest that the contract takes."""
 
 
 def lines(participant: Participant, start: datetime, end: datetime) -> QuerySet[StatementLine]:
@@ -28,14 +32,28 @@ def lines(participant: Participant, start: datetime, end: datetime) -> QuerySet[
             settlement__interval__start__gte=start,
             settlement__interval__start__lt=end,
         )
-        .select_related("settlement__interval", "settlement__transaction")
-        .order_by("settlement__interval__start", "meter_id")
+        .select_related("meter", "settlement__interval", "settlement__transaction")
+        .order_by("settlement__interval__start", "meter__meter_id")
     )
 
 
 def statement(participant: Participant, start: datetime, end: datetime) -> dict[str, Any]:
-    """What a participant owes and is owed, by line; ``tx_hash`` is None until the chain has settled it."""
-    rows = [_line_facts(line) for line in lines(participant, start, end)]
+    """What a participant owes and is owed, by line.
+
+    Transaction and block are None until the chain has settled it; ``reading_signature`` is the meter's, and
+    None where no reading came here.
+    """
+    found = list(lines(participant, start, end))
+    readings = Reading.objects.filter(
+        meter__in={line.meter_id for line in found},
+        interval_start__gte=start,
+        interval_start__lt=end,
+        quality=Reading.Quality.SIGNED,
+    )
+    signatures = {(r.meter_id, r.interval_start): r.signature for r in readings}
+    rows = [
+        _line_facts(line, signatures.get((line.meter_id, line.settlement.interval.start))) for line in found
+    ]
     return {
         "participant": participant.pseudonym,
         "lines": rows,
@@ -43,13 +61,16 @@ def statement(participant: Participant, start: datetime, end: datetime) -> dict[
     }
 
 
-def _line_facts(line: StatementLine) -> dict[str, Any]:
+def _line_facts(line: StatementLine, signature: str | None) -> dict[str, Any]:
     sent = line.settlement.transaction
     return {
         "interval_start": line.settlement.interval.start,
+        "meter_id": line.meter.meter_id,
         **{name: getattr(line, name) for name in LINE_FIELDS},
         "estimated": line.estimated,
+        "reading_signature": None if line.estimated else signature,
         "tx_hash": sent.tx_hash if sent.on_chain else None,
+        "block_number": sent.block_number if sent.on_chain else None,
     }
 
 
@@ -83,7 +104,8 @@ def chain_summary() -> dict[str, Any]:
         "block_number": None,
         "block_time": None,
         "commitments": Commitment.objects.filter(transaction__state__in=OutboxTransaction.ON_CHAIN).count(),
-        "settled": Settlement.objects.filter(transaction__state__in=OutboxTransaction.ON_CHAIN).count(),
+        "settled": DeliveryInterval.objects.filter(state=DeliveryInterval.State.SETTLED).count(),
+        "lapsed": DeliveryInterval.objects.filter(state=DeliveryInterval.State.LAPSED).count(),
         "pending": OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).count(),
         "last_settled": last and {"interval_start": last.interval.start, "tx_hash": last.transaction.tx_hash},
     }
@@ -101,14 +123,32 @@ def onboarded() -> bool:
     """
     if DeliveryInterval.objects.exists():
         return True
-    meters = set(registry.meters(Meter.Role.GRID).values_list("pk", flat=True))
-    agreed = set(SupplyAgreement.objects.values_list("meter_id", flat=True))
-    return bool(meters) and meters <= agreed and not has_unconfirmed()
+    owners = set(registry.meters(Meter.Role.GRID).values_list("site__participant", flat=True))
+    return bool(owners) and owners <= registry.supplied() and not has_unconfirmed()
 
 
 def has_unconfirmed() -> bool:
-    """Whether anything waits to be sent or mined."""
-    return OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT]).exists()
+    """Whether anything waits to be sent or mined, other than what comes after a row that failed."""
+    waiting = OutboxTransaction.objects.filter(state__in=[State.PENDING, State.SENT])
+    return waiting.exclude(state=State.PENDING, after__state=State.FAILED).exists()
+
+
+def closes_at(interval: DeliveryInterval) -> datetime:
+    """The last instant at which the interval can be settled."""
+    return interval.start + SETTLEMENT_TERM
+
+
+def unreleased() -> QuerySet[Commitment]:
+    """Commitments of lapsed intervals that the chain was not told yet to release."""
+    return (
+        Commitment.objects.filter(
+            interval__state=DeliveryInterval.State.LAPSED,
+            transaction__state__in=OutboxTransaction.ON_CHAIN,
+            release=None,
+        )
+        .select_related("interval")
+        .order_by("interval__start")
+    )
 
 
 def trouble() -> dict[str, Any] | None:
@@ -120,23 +160,26 @@ def trouble() -> dict[str, Any] | None:
 def waiting() -> list[dict[str, Any]]:
     """Rows that are not done with, the oldest first, each with its reason and how long it is in its state.
 
-    A failed row needs a person, unless its interval has been settled without it.
+    A failed row needs a person, unless its interval has been settled without it or never can be, or somebody
+    else has released it.
     """
-    withdrawn = Q(function="settleBatch", settlement__isnull=True)
-    superseded = Q(commitment__interval__state=DeliveryInterval.State.SETTLED)
+    withdrawn = Q(function="settleBatch", settlement__isnull=True) | Q(function="release")
+    over = [DeliveryInterval.State.SETTLED, DeliveryInterval.State.LAPSED]
+    superseded = Q(commitment__interval__state__in=over)
     rows = (
         OutboxTransaction.objects.exclude(state=State.CONFIRMED)
         .exclude(Q(state=State.FAILED) & (withdrawn | superseded))
-        .select_related("commitment__interval", "settlement__interval")
+        .select_related("commitment__interval", "settlement__interval", "released__interval", "after")
         .order_by("id")
     )
     return [_waiting_facts(row) for row in rows]
 
 
 def _waiting_facts(row: OutboxTransaction) -> dict[str, Any]:
-    batch = getattr(row, "commitment", None) or getattr(row, "settlement", None)
+    batches = (getattr(row, name, None) for name in ("commitment", "settlement", "released"))
+    batch = next(filter(None, batches), None)
     reasons = {
-        State.PENDING: "the outbox",
+        State.PENDING: row.after.key if row.after and not row.after.on_chain else "the outbox",
         State.SENT: "the next block",
         State.MINED: "blocks on top of its own",
     }
@@ -179,6 +222,24 @@ def conserved(start: datetime, end: datetime) -> bool:
         interval__start__gte=start, interval__start__lt=end, transaction__state__in=OutboxTransaction.ON_CHAIN
     ).annotate(net=Coalesce(Sum("lines__net_micro"), 0))
     return not settled.exclude(net=F("retailer_micro") + F("fee_micro"), agrees=True).exists()
+
+
+def settled_trades() -> Counter[tuple[int, str, str, int, int]]:
+    """Trades that the chain has settled: (interval start, buyer's wallet, seller's wallet, Wh, price)."""
+    found = Trade.objects.filter(
+        interval__settlements__transaction__state__in=OutboxTransaction.ON_CHAIN,
+        interval__settlements__lines__meter=F("buy_order__meter"),
+    ).select_related("interval", "buy_order__participant", "sell_order__participant")
+    return Counter(
+        (
+            int(trade.interval.start.timestamp()),
+            trade.buy_order.participant.wallet_address,
+            trade.sell_order.participant.wallet_address,
+            trade.energy_wh,
+            trade.price_micro_per_kwh,
+        )
+        for trade in found
+    )
 
 
 def confirmed_lines() -> dict[tuple[int, str], StatementLine]:

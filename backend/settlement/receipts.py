@@ -39,8 +39,10 @@ def steps(trade: Trade, *, may_see: Callable[[int], bool]) -> list[Step]:
     everybody's for staff. The other side is shown by pseudonym and signature alone.
     """
     orders = [trade.buy_order, trade.sell_order]
-    commitment = Commitment.objects.filter(interval=trade.interval).select_related("transaction").first()
-    settlement = Settlement.objects.filter(interval=trade.interval).select_related("transaction").first()
+    commitments = Commitment.objects.filter(interval=trade.interval, late=False)
+    commitment = commitments.select_related("transaction").first()
+    settlements = Settlement.objects.filter(lines__meter=trade.buy_order.meter, interval=trade.interval)
+    settlement = settlements.select_related("transaction").first()
     seen = [order for order in orders if may_see(order.participant_id)]
     return [
         _ordered(orders, seen),
@@ -91,6 +93,7 @@ def _read(trade: Trade, seen: list[Order]) -> Step:
     facts = [
         {
             "participant": order.participant.pseudonym,
+            "meter_id": order.meter.meter_id,
             "import_wh": readings[order.meter_id].import_wh,
             "export_wh": readings[order.meter_id].export_wh,
             "source": readings[order.meter_id].source,

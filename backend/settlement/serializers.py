@@ -21,6 +21,8 @@ class MandateSerializer(serializers.ModelSerializer[Mandate]):
             "agent_address",
             "max_buy_micro_per_kwh",
             "min_sell_micro_per_kwh",
+            "fee_cap_micro_per_kwh",
+            "imbalance_cap_micro_per_kwh",
             "max_wh_per_day",
             "valid_until",
         )
@@ -36,16 +38,31 @@ class AccountSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class StatementLineSerializer(serializers.ModelSerializer[StatementLine]):
-    """One interval's bill; ``net_micro`` is positive when the member pays."""
+    """One interval's bill; ``net_micro`` is positive when the member pays.
+
+    ``tx_hash`` and ``block_number`` are null until the chain has settled it; ``reading_signature`` is the
+    meter's, null where no reading came here.
+    """
 
     interval_start = serializers.DateTimeField()
+    meter_id = serializers.CharField()
+    reading_signature = serializers.CharField(allow_null=True)
     tx_hash = serializers.CharField(allow_null=True)
+    block_number = serializers.IntegerField(allow_null=True)
 
     class Meta:
         """The columns shown."""
 
         model = StatementLine
-        fields = ("interval_start", *LINE_FIELDS, "estimated", "tx_hash")
+        fields = (
+            "interval_start",
+            "meter_id",
+            *LINE_FIELDS,
+            "estimated",
+            "reading_signature",
+            "tx_hash",
+            "block_number",
+        )
 
 
 class TotalsSerializer(serializers.ModelSerializer[StatementLine]):

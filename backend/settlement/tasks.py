@@ -20,7 +20,10 @@ def pump() -> int:
     rows changed state.
     """
     try:
-        changed = services.pump(connection.chain(), operator_key=connection.secret_key("OPERATOR_KEY"))
+        keys = services.Keys(
+            operator=connection.secret_key("OPERATOR_KEY"), registrar=connection.secret_key("REGISTRAR_KEY")
+        )
+        changed = services.pump(connection.chain(), keys)
     except (ChainUnavailableError, ContractsMissingError) as error:
         services.waits(str(error))
         return 0

@@ -16,7 +16,9 @@ from domain.market import MeterReading
 from domain.time import floor_to_step, require_utc
 from domain.units import require_finite
 
-MAX_ENERGY_WH = 10**12
+MAX_ENERGY_WH = (
+    2**32 - 2
+)  # registers have four bytes in a settlement; all bits set say that there is no reading
 MAX_DIGITS = len(str(MAX_ENERGY_WH))
 MAX_POWER_KW = 10**6
 
@@ -34,6 +36,18 @@ class SignedReading:
     signature: str
 
 
+def signer_of(reading: MeterReading, community: Community, *, signature: str) -> str:
+    """The account that signed a reading for the community's oracle; FieldError on a malformed signature."""
+    message = {
+        "meterId": bytes.fromhex(reading.meter_id[2:]),
+        "intervalStart": int(reading.interval_start.timestamp()),
+        "intervalSeconds": reading.interval_s,
+        "importWh": reading.import_wh,
+        "exportWh": reading.export_wh,
+    }
+    return signing.recover("MeterReading", message, community.readings_eip712(), signature=signature)
+
+
 def accept_reading(received: SignedReading, *, source: Reading.Source) -> Reading:
     """Store one signed reading; FieldError names the field when any part of it is wrong."""
     community = registry.community()
@@ -48,15 +62,7 @@ def accept_reading(received: SignedReading, *, source: Reading.Source) -> Readin
     now = registry.now(community)
     _check_interval(reading, community, now)
     _check_magnitude(received)
-    message = {
-        "meterId": bytes.fromhex(meter.meter_id[2:]),
-        "intervalStart": int(reading.interval_start.timestamp()),
-        "intervalSeconds": reading.interval_s,
-        "importWh": reading.import_wh,
-        "exportWh": reading.export_wh,
-    }
-    signer = signing.recover("MeterReading", message, community.eip712(), signature=received.signature)
-    if signer != meter.key_address:
+    if signer_of(reading, community, signature=received.signature) != meter.key_address:
         raise FieldError("signature", "was not made by this meter's key", code="wrong_signature")
     try:
         with transaction.atomic():

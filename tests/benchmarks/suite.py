@@ -8,7 +8,7 @@ from domain.market import Order, SettlementPrices, Side
 from ess.problem import BatteryProblem
 from ess.scheduler import schedule
 from pricing.auction import clear
-from pricing.settlement import MeterInterval, settle_interval
+from pricing.settlement import MeterInterval, Purchase, Sale, settle_interval
 from tests.benchmarks.registry import Row, at_least, at_most, best_of
 
 START = datetime(2026, 6, 15, tzinfo=UTC)
@@ -89,12 +89,12 @@ def settlement(scale: float) -> list[Row]:
         meter
         for i in range(count // 2)
         for meter in (
-            MeterInterval(f"buyer {i}", 900, 0, 1_000),
-            MeterInterval(f"seller {i}", 0, 950, 0, ((1_000, 60_000),)),
+            MeterInterval(f"buyer {i}", 900, 0, (Purchase(1_000, prices.clearing),)),
+            MeterInterval(f"seller {i}", 0, 950, (), (Sale(1_000, prices.clearing, 60_000),)),
         )
     ]
-    seconds = best_of(lambda: settle_interval(meters, prices))
-    settled = settle_interval(meters, prices)
+    seconds = best_of(lambda: settle_interval(meters, prices, interval_s=900))
+    settled = settle_interval(meters, prices, interval_s=900)
     paid = sum(line.net_micro for line in settled.lines)
     difference = paid - settled.retailer_delta_micro - settled.fees_micro
     return [

@@ -7,13 +7,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.market import SettlementPrices
-from pricing.settlement import MeterInterval, settle_interval, settle_meter
+from pricing.settlement import MeterInterval, Purchase, Sale, settle_interval, settle_meter
 
 energy = st.integers(0, 5_000)
 price = st.integers(0, 400_000)
 all_prices = st.builds(
     SettlementPrices, clearing=price, retail_import=price, feed_in=price, imbalance=price, fee=price
 )
+bought_at = st.lists(st.builds(Purchase, energy, price), max_size=4)
+sold_at = st.lists(st.builds(Sale, energy, price, price), max_size=4)
 sales = st.lists(st.tuples(energy, price), max_size=4)
 
 
@@ -33,50 +35,53 @@ def sane_prices(draw):
 
 @st.composite
 def intervals(draw):
-    """Meters whose purchases and sales add up to the same, some without a reading."""
-    sold = draw(st.lists(sales, min_size=1, max_size=4))
+    """Meters whose purchases and sales add up to the same, each at its own prices; some without a reading."""
+    sold = draw(st.lists(sold_at, min_size=1, max_size=4))
     missing = draw(st.lists(st.booleans(), min_size=5, max_size=5))
-    meters = [
-        MeterInterval(
-            f"s{i}", *((None, None) if missing[i] else (draw(energy), draw(energy))), 0, tuple(orders)
-        )
-        for i, orders in enumerate(sold)
-    ]
-    total_wh = sum(wh for orders in sold for wh, _ in orders)
-    reading = (None, None) if missing[4] else (draw(energy), draw(energy))
-    return [*meters, MeterInterval("b", *reading, total_wh)]
+    watts = draw(st.integers(0, 10_000))
+
+    def meter(name, place, bought, sales):
+        reading = (None, None) if missing[place] else (draw(energy), draw(energy))
+        return MeterInterval(name, *reading, bought, sales, watts)
+
+    meters = [meter(f"s{i}", i, (), tuple(own)) for i, own in enumerate(sold)]
+    purchases = tuple(Purchase(sale.energy_wh, draw(price)) for own in sold for sale in own)
+    return [*meters, meter("b", 4, purchases, ())]
 
 
 def settle(imported_wh, exported_wh, bought_wh, sold, prices):
+    """At the clearing price; `sold` are (Wh, cap)."""
     return settle_meter(
-        imported_wh=imported_wh, exported_wh=exported_wh, bought_wh=bought_wh, sold=sold, prices=prices
+        imported_wh=imported_wh,
+        exported_wh=exported_wh,
+        bought=[Purchase(bought_wh, prices.clearing)],
+        sold=[Sale(wh, prices.clearing, cap) for wh, cap in sold],
+        prices=prices,
     )
 
 
 @given(intervals(), all_prices)
 def test_money_is_conserved(meters, prices):
-    result = settle_interval(meters, prices)
+    result = settle_interval(meters, prices, interval_s=900)
     member_deltas = [-line.net_micro for line in result.lines]
     assert sum(member_deltas) + result.retailer_delta_micro + result.fees_micro == 0
 
 
-@given(energy, energy, energy, sales, all_prices)
-def test_rounding_never_creates_value(imported_wh, exported_wh, bought_wh, sold, prices):
-    """The member never pays less, nor less than 6 + one-per-order micro-units off, the exact amount."""
-    line = settle(imported_wh, exported_wh, bought_wh, sold, prices)
-    left_wh, shortfall = line.delivered_wh, Fraction(0)
-    for wh, cap in sold:
+@given(energy, energy, bought_at, sold_at, all_prices)
+def test_rounding_never_creates_value(imported_wh, exported_wh, bought, sold, prices):
+    """The member never pays less than the exact amount, and less than 8 micro-units more: one a rounding."""
+    line = settle_meter(
+        imported_wh=imported_wh, exported_wh=exported_wh, bought=bought, sold=sold, prices=prices
+    )
+    left_wh, product = line.delivered_wh, 0
+    for wh, at, cap in sold:
         filled_wh = min(left_wh, wh)
         left_wh -= filled_wh
-        shortfall += Fraction((wh - filled_wh) * min(max(prices.imbalance - prices.clearing, 0), cap), 1000)
-    exact = shortfall + Fraction(
-        (bought_wh - line.delivered_wh) * prices.clearing
-        + (bought_wh + line.delivered_wh) * prices.fee
-        + line.retail_import_wh * prices.retail_import
-        - line.feed_in_wh * prices.feed_in,
-        1000,
-    )
-    assert exact <= line.net_micro < exact + 6 + len(sold)
+        product += (wh - filled_wh) * min(max(prices.imbalance - at, 0), cap) - filled_wh * at
+    product += sum(wh * at for wh, at in bought) + (line.bought_wh + line.delivered_wh) * prices.fee
+    product += line.retail_import_wh * prices.retail_import - line.feed_in_wh * prices.feed_in
+    exact = Fraction(product, 1000)
+    assert exact <= line.net_micro < exact + 8
 
 
 @given(energy, energy, energy, sales, all_prices)
@@ -119,5 +124,5 @@ def test_a_cap_bounds_the_shortfall_charge(exported_wh, sold, prices, lower):
     before = settle(0, exported_wh, 0, sold, prices)
     after = settle(0, exported_wh, 0, capped, prices)
     assert after.shortfall_micro <= before.shortfall_micro
-    assert after.shortfall_micro <= sum(-(-wh * cap // 1000) for wh, cap in capped)
+    assert after.shortfall_micro <= -(-sum(wh * cap for wh, cap in capped) // 1000)
     assert replace(after, shortfall_micro=0) == replace(before, shortfall_micro=0)

@@ -11,6 +11,8 @@ from typing import Any
 from eth_utils.address import is_checksum_address
 
 NOBODY = "0x" + "00" * 20
+KEY_NOTICE_S = 86_400  # in which an owner can refuse a meter's new key
+CERTIFICATE_METADATA = ""  # an id of EnergyCertificate says all there is to know
 HOLDERS = ("admin", "operator", "registrar", "pauser", "attestor", "issuer", "sponsor")
 """Who holds power in a community. ``admin`` proposes and executes what the timelock delays."""
 
@@ -19,15 +21,19 @@ HOLDERS = ("admin", "operator", "registrar", "pauser", "attestor", "issuer", "sp
 class Terms:
     """What a community's contracts are built with; durations in seconds.
 
-    ``token`` is an existing stablecoin, or None for a test one. ``accounts`` has the accounts of each of
-    ``HOLDERS``; no account may occur twice. ``admin_delay_s`` is what the timelock makes a change wait;
-    None: a minute on a local chain, elsewhere two days or the withdrawal delay, whichever is longer.
+    ``fund`` is the community's, which receives fees. ``token`` is an existing stablecoin, or None for a test
+    one. ``accounts`` has the accounts of each of ``HOLDERS``; no account may occur twice.
+
+    ``admin_delay_s`` is what the timelock makes a change wait; None: a minute on a local chain, elsewhere two
+    days or the withdrawal delay, whichever is longer.
     """
 
     retailer: str
-    fee_recipient: str
+    fund: str
     accounts: Mapping[str, tuple[str, ...]]
+    interval_s: int
     withdrawal_delay_s: int
+    settlement_term_s: int
     reading_deadline_s: int
     attestor_threshold: int = 2
     admin_delay_s: int | None = None
@@ -88,7 +94,10 @@ NAMES = {
     "token": "MockStablecoin",
     "timelock": "TimelockController",
     "registry": "ParticipantRegistry",
+    "oracle": "MeterOracle",
     "exchange": "EnergyExchange",
+    "demand_response": "DemandResponse",
+    "certificates": "EnergyCertificate",
 }
 """The artefact by which each contract is spoken to; an existing stablecoin is spoken to as a test one."""
 
@@ -96,12 +105,13 @@ TIMELOCK = "timelock"
 
 GRANTS = (
     Grant("registry", "REGISTRAR_ROLE", "registrar"),
+    Grant("oracle", "ATTESTOR_ROLE", "attestor"),
     Grant("exchange", "OPERATOR_ROLE", "operator"),
     Grant("exchange", "PAUSER_ROLE", "pauser"),
+    Grant("demand_response", "SPONSOR_ROLE", "sponsor"),
+    Grant("demand_response", "PAUSER_ROLE", "pauser"),
+    Grant("certificates", "ISSUER_ROLE", "issuer"),
 )
-
-INTERIM_LOCAL_GRANTS = (Grant("registry", "REGISTRAR_ROLE", "operator"),)
-"""Only on a local chain, while the outbox sends everything with the operator's key; then to be emptied."""
 
 
 def contracts(terms: Terms, *, deployer: str) -> tuple[Contract, ...]:
@@ -117,26 +127,71 @@ def contracts(terms: Terms, *, deployer: str) -> tuple[Contract, ...]:
             views={"getMinDelay": terms.admin_delay_s},
             born_with={"PROPOSER_ROLE": admins, "CANCELLER_ROLE": admins, "EXECUTOR_ROLE": admins},
         ),
-        Contract("registry", NAMES["registry"], arguments=(deployer,), administered=True),
+        Contract(
+            "registry",
+            NAMES["registry"],
+            arguments=(deployer, KEY_NOTICE_S),
+            views={"keyNotice": KEY_NOTICE_S},
+            administered=True,
+        ),
+        Contract(
+            "oracle",
+            NAMES["oracle"],
+            arguments=(At("registry"), deployer, terms.attestor_threshold, terms.reading_deadline_s),
+            views={
+                "registry": At("registry"),
+                "threshold": terms.attestor_threshold,
+                "readingDeadline": terms.reading_deadline_s,
+            },
+            administered=True,
+        ),
         Contract(
             "exchange",
             NAMES["exchange"],
             arguments=(
-                At("token"),
-                At("registry"),
-                terms.retailer,
-                terms.fee_recipient,
-                deployer,
-                terms.withdrawal_delay_s,
-                terms.reading_deadline_s,
+                (
+                    At("token"),
+                    At("oracle"),
+                    terms.retailer,
+                    terms.fund,
+                    deployer,
+                    terms.interval_s,
+                    terms.withdrawal_delay_s,
+                    terms.settlement_term_s,
+                ),
             ),
             views={
                 "token": At("token"),
-                "registry": At("registry"),
+                "oracle": At("oracle"),
                 "retailer": terms.retailer,
-                "feeRecipient": terms.fee_recipient,
+                "fund": terms.fund,
+                "intervalSeconds": terms.interval_s,
                 "withdrawalDelay": terms.withdrawal_delay_s,
-                "readingDeadline": terms.reading_deadline_s,
+                "settlementTerm": terms.settlement_term_s,
+            },
+            administered=True,
+        ),
+        Contract(
+            "demand_response",
+            NAMES["demand_response"],
+            arguments=(At("token"), At("oracle"), deployer, terms.interval_s, terms.settlement_term_s),
+            views={
+                "token": At("token"),
+                "registry": At("registry"),
+                "oracle": At("oracle"),
+                "intervalSeconds": terms.interval_s,
+                "settlementTerm": terms.settlement_term_s,
+            },
+            administered=True,
+        ),
+        Contract(
+            "certificates",
+            NAMES["certificates"],
+            arguments=(At("oracle"), deployer, terms.interval_s, CERTIFICATE_METADATA),
+            views={
+                "oracle": At("oracle"),
+                "registry": At("registry"),
+                "intervalSeconds": terms.interval_s,
             },
             administered=True,
         ),

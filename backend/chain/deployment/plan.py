@@ -12,7 +12,6 @@ from backend.chain.compiler import Artifact
 from backend.chain.deployment import create2
 from backend.chain.deployment.contents import (
     GRANTS,
-    INTERIM_LOCAL_GRANTS,
     NAMES,
     TIMELOCK,
     At,
@@ -59,13 +58,12 @@ class Creation:
 
 @dataclass(frozen=True, slots=True)
 class RoleGrant:
-    """One account's role in one contract; ``interim``: it is known to be one too many, and will go."""
+    """One account's role in one contract."""
 
     contract: str
     role: str
     holder: str
     account: str
-    interim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +114,13 @@ class Plan:
             creation = _creation(contract, artifacts[contract.name], addresses, label)
             addresses[contract.role] = creation.address
             creations.append(creation)
-        interim = INTERIM_LOCAL_GRANTS if network.kind is Kind.LOCAL else ()
         return cls(
             network=network,
             deployer=deployer,
             label=label,
             terms=terms,
             creations=tuple(creations),
-            grants=(*_granted(GRANTS, terms), *_granted(interim, terms, interim=True)),
+            grants=tuple(_granted(GRANTS, terms)),
             addresses=addresses,
             artifacts={role: artifacts[NAMES[role]] for role in addresses},
         )
@@ -204,9 +201,9 @@ def _resolved(value: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 
     return value
 
 
-def _granted(grants: tuple[Grant, ...], terms: Terms, *, interim: bool = False) -> list[RoleGrant]:
+def _granted(grants: tuple[Grant, ...], terms: Terms) -> list[RoleGrant]:
     return [
-        RoleGrant(grant.contract, grant.role, grant.holder, account, interim)
+        RoleGrant(grant.contract, grant.role, grant.holder, account)
         for grant in grants
         for account in terms.accounts[grant.holder]
     ]

@@ -1,20 +1,21 @@
 """What the contract will accept, asked of the contract itself before a batch is committed to it.
 
 A batch with one order that the contract refuses can never be settled. So whatever a member has ended,
-cancelled or never registered is left out, and its trades are void. Everything must stand until delivery
-starts, which is later than any commitment.
+cancelled or never registered is left out, and its trades are void. The contract judges by what stands when
+the batch is committed; what is asked here must stand from now until delivery starts, which covers that.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Iterable
-from datetime import timedelta
-from uuid import UUID
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Sum
 
 from backend.chain.client import Chain
-from backend.market.models import DeliveryInterval, Order, Trade
+from backend.market import agents
+from backend.market.models import DeliveryInterval, Order
 from backend.registry import queries as registry
 from backend.registry.models import Meter
 from backend.settlement.models import OutboxTransaction
@@ -23,112 +24,132 @@ _DAY_S = 86_400
 logger = logging.getLogger(__name__)
 
 
-def settling_meters(chain: Chain, interval: DeliveryInterval) -> list[Meter]:
-    """Grid meters that are on chain and whose owners accept the retailer's prices in the interval."""
-    return [meter for meter in registry.meters(Meter.Role.GRID) if _is_supplied(chain, meter, interval)]
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who is in a batch.
+
+    Attributes:
+        meters: Grid meters that are on chain and whose owners accept the retailer's prices in the interval.
+        fallback_import_w: By account, what a meter without a reading is taken to have drawn.
+        notice_until: When the last agreement that was replaced just now comes into force; None without one.
+    """
+
+    meters: list[Meter]
+    fallback_import_w: dict[str, int]
+    notice_until: datetime | None
 
 
-def admissible_trades(chain: Chain, interval: DeliveryInterval, meters: Collection[Meter]) -> list[Trade]:
-    """The interval's trades of which the contract accepts both orders, as many as one batch can hold."""
-    trades = list(
-        interval.trades.select_related(
-            *(
-                f"{side}__{name}"
-                for side in ("buy_order", "sell_order")
-                for name in ("participant", "meter", "interval")
-            )
-        ).order_by("id")
+def members(chain: Chain, interval: DeliveryInterval, *, at: datetime) -> Members:
+    """Who can be billed in a batch that is committed at ``at`` or later."""
+    found = Members([], {}, None)
+    notices = []
+    for meter in registry.meters(Meter.Role.GRID):
+        owner = meter.site.participant.wallet_address
+        if chain.call("registry", "keyOf", meter.meter_id)[0] != meter.key_address:
+            continue
+        terms = chain.call("exchange", "supplyOf", owner)
+        if not _accepts(terms, interval):
+            continue
+        if terms.since > at.timestamp():
+            notices.append(datetime.fromtimestamp(terms.since, UTC))
+            continue
+        found.meters.append(meter)
+        found.fallback_import_w[owner] = terms.fallbackImportW
+    return Members(found.meters, found.fallback_import_w, max(notices, default=None))
+
+
+def admissible_orders(
+    chain: Chain, interval: DeliveryInterval, meters: Collection[Meter], *, at: datetime
+) -> list[Order]:
+    """The interval's matched orders that the contract accepts in a batch committed at ``at`` or later."""
+    matched = (
+        interval.orders.filter(state=Order.State.MATCHED)
+        .select_related("participant", "meter", "interval")
+        .order_by("sequence")
     )
     known = {meter.pk for meter in meters}
-    refused = _refused_orders(chain, interval, trades, known)
-    for order, why in refused.items():
-        logger.error("order %s cannot be settled and its trades are void: %s", order.pk, why)
-    accepted = [t for t in trades if t.buy_order not in refused and t.sell_order not in refused]
-    return _fitting(accepted, chain.call("exchange", "MAX_ORDERS"), chain.call("exchange", "MAX_FILLS"))
+    use = _DayUse(chain, interval)
+    accepted = []
+    for order in matched:
+        why = _refusal(chain, interval, order, known, at) or (order.by_agent and use.beyond(order))
+        if why:
+            logger.error("order %s cannot be settled and its trades are void: %s", order.pk, why)
+        else:
+            accepted.append(order)
+    return accepted
 
 
-def _fitting(trades: list[Trade], max_orders: int, max_fills: int) -> list[Trade]:
-    """The first of the trades, as the auction made them: the keenest bids and offers."""
-    orders: set[UUID] = set()
-    for position, trade in enumerate(trades):
-        orders |= {trade.buy_order_id, trade.sell_order_id}
-        if len(orders) > max_orders or position == max_fills:
-            logger.error("%d trades do not fit into one batch and are void", len(trades) - position)
-            return trades[:position]
-    return trades
-
-
-def _refused_orders(
-    chain: Chain, interval: DeliveryInterval, trades: Iterable[Trade], meters: Collection[int]
-) -> dict[Order, str]:
-    executed_wh: dict[Order, int] = defaultdict(int)
-    for trade in trades:
-        executed_wh[trade.buy_order] += trade.energy_wh
-        executed_wh[trade.sell_order] += trade.energy_wh
-    used_wh: dict[tuple[str, str], int] = {}
-    refused = {}
-    for order, energy_wh in executed_wh.items():
-        if order.meter_id not in meters:
-            refused[order] = "its meter has no supply agreement on chain"
-        elif order.expiry < interval.start:
-            refused[order] = "it expires before delivery"
-        elif chain.call("exchange", "isNonceUsed", order.participant.wallet_address, order.nonce):
-            refused[order] = "its owner has cancelled or used its nonce"
-        elif order.by_agent and (why := _outside_mandate(chain, interval, order, energy_wh, used_wh)):
-            refused[order] = why
-    return refused
-
-
-def _is_supplied(chain: Chain, meter: Meter, interval: DeliveryInterval) -> bool:
-    account, key = chain.call("registry", "meters", meter.meter_id)
-    if (account, key) != (meter.site.participant.wallet_address, meter.key_address):
-        return False
-    terms = chain.call("exchange", "supplyOf", meter.meter_id)
+def _accepts(terms: Any, interval: DeliveryInterval) -> bool:  # noqa: ANN401 - the contract's SupplyTerms
     start = int(interval.start.timestamp())
     return bool(
-        start <= terms.validUntil
-        and start < terms.endsAt
+        terms.validFrom <= start < min(terms.endDay * _DAY_S, terms.endsAt)
         and interval.retail_micro_per_kwh <= terms.maxImportPrice
         and interval.feed_in_micro_per_kwh >= terms.minFeedInPrice
     )
 
 
-def _outside_mandate(
-    chain: Chain,
-    interval: DeliveryInterval,
-    order: Order,
-    energy_wh: int,
-    used_wh: dict[tuple[str, str], int],
+def _refusal(
+    chain: Chain, interval: DeliveryInterval, order: Order, meters: Collection[int], at: datetime
 ) -> str:
-    """Why the mandate does not cover the order, or nothing; counts its energy in ``used_wh`` when it does."""
-    owner, agent = order.participant.wallet_address, order.signer
-    terms = chain.call("exchange", "mandateOf", owner, agent)
+    if order.meter_id not in meters:
+        return "its meter has no supply agreement on chain"
+    if order.expiry < interval.start:
+        return "it expires before delivery"
+    if chain.call("exchange", "cancelledSince", order.participant.wallet_address, order.nonce):
+        return "its owner has cancelled it"
+    if order.fee_cap_micro_per_kwh < interval.fee_micro_per_kwh:
+        return "its fee cap is below the fee"
+    return _outside_mandate(chain, interval, order, at) if order.by_agent else ""
+
+
+def _outside_mandate(chain: Chain, interval: DeliveryInterval, order: Order, at: datetime) -> str:
+    if not agents.can_sign_for(order.signer):
+        return "its agent's key is not here, and the agent signs once more for the whole batch"
+    terms = chain.call("exchange", "mandateOf", order.participant.wallet_address, order.signer)
     start = int(interval.start.timestamp())
-    if start > terms.validUntil or start >= terms.endsAt:
-        return "the mandate has ended or is not on chain"
-    buys = order.side == "buy"
-    if buys and order.limit_micro_per_kwh > terms.maxBuyPrice:
+    if start > terms.validUntil or start >= terms.endsAt or terms.since > at.timestamp():
+        return "the mandate has ended, or is not in force on chain"
+    if order.side == "buy" and order.limit_micro_per_kwh > terms.maxBuyPrice:
         return "its limit is above the mandate's"
-    if not buys and order.limit_micro_per_kwh < terms.minSellPrice:
+    if order.side == "sell" and order.limit_micro_per_kwh < terms.minSellPrice:
         return "its limit is below the mandate's"
-    if (owner, agent) not in used_wh:
-        settled_wh = chain.call("exchange", "mandateUsage", owner, agent, start // _DAY_S)
-        used_wh[owner, agent] = settled_wh + _awaiting_wh(interval, order)
-    if used_wh[owner, agent] + energy_wh > terms.maxWhPerDay:
-        return f"the mandate's {terms.maxWhPerDay} Wh a day are used up"
-    used_wh[owner, agent] += energy_wh
+    if order.fee_cap_micro_per_kwh > terms.feeCap or order.imbalance_cap_micro_per_kwh > terms.imbalanceCap:
+        return "its caps are above the mandate's"
     return ""
 
 
-def _awaiting_wh(interval: DeliveryInterval, order: Order) -> int:
-    """Wh that the agent traded for the owner that UTC day and that are committed but not settled."""
-    day = interval.start - timedelta(seconds=int(interval.start.timestamp()) % _DAY_S)
-    found = Trade.objects.filter(
-        Q(buy_order__participant=order.participant, buy_order__signer=order.signer)
-        | Q(sell_order__participant=order.participant, sell_order__signer=order.signer),
-        interval__start__gte=day,
-        interval__start__lt=day + timedelta(days=1),
-        interval__commitment__isnull=False,
-    ).exclude(interval__state=DeliveryInterval.State.SETTLED)
-    pending = found.exclude(interval__commitment__transaction__state=OutboxTransaction.State.FAILED)
-    return sum(pending.values_list("energy_wh", flat=True))
+class _DayUse:
+    """Wh that agents have traded and are about to trade for each owner on the interval's UTC day."""
+
+    def __init__(self, chain: Chain, interval: DeliveryInterval) -> None:
+        self._chain = chain
+        self._interval = interval
+        self._used_wh: dict[int, int] = {}
+
+    def beyond(self, order: Order) -> str:
+        """Why the order exceeds its mandate's energy a day, or nothing: then it counts."""
+        owner = order.participant.wallet_address
+        if order.participant_id not in self._used_wh:
+            day = int(self._interval.start.timestamp()) // _DAY_S
+            settled_wh = self._chain.call("exchange", "mandateUsage", owner, day)
+            self._used_wh[order.participant_id] = settled_wh + self._awaiting_wh(order)
+        used_wh = self._used_wh[order.participant_id] + order.matched_wh
+        most = self._chain.call("exchange", "mandateOf", owner, order.signer).maxWhPerDay
+        if used_wh > most:
+            return f"the mandate's {most} Wh a day are used up"
+        self._used_wh[order.participant_id] = used_wh
+        return ""
+
+    def _awaiting_wh(self, order: Order) -> int:
+        """What is committed for the owner and day, and not settled."""
+        interval, state = self._interval, DeliveryInterval.State
+        day = interval.start - timedelta(seconds=int(interval.start.timestamp()) % _DAY_S)
+        pending = Order.objects.filter(
+            participant=order.participant_id,
+            by_agent=True,
+            interval__start__gte=day,
+            interval__start__lt=day + timedelta(days=1),
+            interval__state__in=[state.CLEARED, state.COMMITTED],
+            interval__commitments__late=False,
+        ).exclude(interval__commitments__transaction__state=OutboxTransaction.State.FAILED)
+        return int(pending.aggregate(wh=Sum("matched_wh"))["wh"] or 0)

@@ -1,32 +1,19 @@
 """What the platform learns from a mined transaction, and forgets when the chain loses it."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from backend.chain.client import Chain, Receipt
+from backend.market.models import Trade
 from backend.market.services import mark_committed, mark_lost, mark_settled
+from backend.settlement import bills, events
+from backend.settlement.bills import Bill
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
-from backend.settlement.services.rows import move
+from backend.settlement.services.lapse import withdraw
 
+State = OutboxTransaction.State
 logger = logging.getLogger(__name__)
-
-LINE_FIELDS = {
-    "importedWh": "imported_wh",
-    "exportedWh": "exported_wh",
-    "boughtWh": "bought_wh",
-    "soldWh": "sold_wh",
-    "deliveredWh": "delivered_wh",
-    "retailImportWh": "retail_import_wh",
-    "feedInWh": "feed_in_wh",
-    "purchase": "purchase_micro",
-    "sale": "sale_micro",
-    "shortfall": "shortfall_micro",
-    "fee": "fee_micro",
-    "retail": "retail_micro",
-    "feedIn": "feed_in_micro",
-}
-"""The contract's ``Line`` by the names of ``domain.market.SettlementLine``."""
 
 
 def mined(chain: Chain, row: OutboxTransaction, receipt: Receipt) -> None:
@@ -38,36 +25,41 @@ def mined(chain: Chain, row: OutboxTransaction, receipt: Receipt) -> None:
 
 def undone(row: OutboxTransaction) -> None:
     """Take back what ``mined`` moved on; the row and all that were lost with it are marked sent already."""
-    Settlement.objects.filter(transaction=row).update(agrees=None, unpaid_micro=0)
+    Settlement.objects.filter(transaction=row).update(
+        agrees=None, unpaid_micro=0, fund_micro=0, reduced_micro=0
+    )
     interval_id = _interval_of(row)
-    on_chain = {"interval_id": interval_id, "transaction__state__in": OutboxTransaction.ON_CHAIN}
-    if interval_id is not None and not Settlement.objects.filter(**on_chain).exists():
-        mark_lost(interval_id, committed=Commitment.objects.filter(**on_chain).exists())
+    if interval_id is not None and not _is_settled(interval_id):
+        committed = Commitment.objects.filter(
+            interval_id=interval_id, transaction__state__in=OutboxTransaction.ON_CHAIN
+        )
+        mark_lost(interval_id, committed=committed.exists())
 
 
 def final(row: OutboxTransaction) -> None:
-    """Draw the consequence of a row that succeeded or failed for good.
-
-    Trades whose commitment has failed for good cannot be settled, not even where the chain had taken the
-    commitment once and then lost it. A settlement that was written on top of it is withdrawn, so that the
-    interval settles with the retailer alone.
-    """
+    """Draw the consequence of a row that succeeded or failed for good."""
     interval_id = _interval_of(row)
-    failed = OutboxTransaction.State.FAILED
-    if not Commitment.objects.filter(interval_id=interval_id, transaction__state=failed).exists():
+    if interval_id is not None:
+        withdraw_stale(interval_id)
+
+
+def withdraw_stale(interval_id: int) -> None:
+    """Withdraw what was written on top of a commitment that has failed for good.
+
+    Its trades cannot be settled, not even where the chain had taken the commitment once and then lost it. The
+    interval then settles with the retailer alone.
+    """
+    commitments = Commitment.objects.filter(interval_id=interval_id)
+    if not commitments.filter(late=False, transaction__state=State.FAILED).exists():
+        return
+    if commitments.filter(late=True).exists():
         return
     stale = Settlement.objects.filter(
-        interval_id=interval_id,
-        interval__trades__isnull=False,
-        transaction__state__in=[OutboxTransaction.State.PENDING, failed],
+        interval_id=interval_id, transaction__state__in=[State.PENDING, State.FAILED]
     )
-    for settlement in stale.select_related("transaction", "interval").distinct():
+    for settlement in stale.select_related("transaction", "interval"):
         logger.error("%s: its commitment is lost for good; its trades are void", settlement.interval)
-        sent = settlement.transaction
-        settlement.delete()
-        # Without its nonce it is not followed any more: whatever block loses it, it is never sent again.
-        withdrawn = {"key": f"{sent.key} withdrawn {sent.pk}", "nonce": None}
-        move(sent, failed, **withdrawn, error="withdrawn: its commitment was lost")
+        withdraw(settlement, "its commitment was lost")
 
 
 def _interval_of(row: OutboxTransaction) -> int | None:
@@ -79,64 +71,91 @@ def _interval_of(row: OutboxTransaction) -> int | None:
     return None
 
 
+def _is_settled(interval_id: int) -> bool:
+    """Whether the settlement of every part is on chain."""
+    parts = Settlement.objects.filter(interval_id=interval_id)
+    return parts.exists() and not parts.exclude(transaction__state__in=OutboxTransaction.ON_CHAIN).exists()
+
+
 def _after_commit(_chain: Chain, row: OutboxTransaction, _receipt: Receipt) -> None:
-    mark_committed(Commitment.objects.get(transaction=row).interval_id)
+    commitment = Commitment.objects.select_related("interval", "transaction").get(transaction=row)
+    if commitment.too_late:
+        logger.error("%s: its commitment came after delivery had begun", commitment.interval)
+    else:
+        mark_committed(commitment.interval_id)
 
 
 def _after_settle(chain: Chain, row: OutboxTransaction, receipt: Receipt) -> None:
     """Compare every figure that the chain reports with what was computed here, to the micro-unit."""
     settlement = Settlement.objects.select_related("interval").get(transaction=row)
-    unpaid = sum(event["amount"] for event in chain.events("exchange", "Unpaid", receipt))
-    differences = [
-        *_line_differences(settlement, chain.events("exchange", "MemberSettled", receipt)),
-        *_trade_differences(row.arguments[0], chain.events("exchange", "TradeSettled", receipt)),
-    ]
-    # The retailer bears what a member could not pay.
-    expected = settlement.retailer_micro - unpaid
-    differences.extend(
-        f"retailer: chain {event['retailerDelta']}, books {expected}"
-        for event in chain.events("exchange", "BatchSettled", receipt)
-        if event["retailerDelta"] != expected
+    found = events.settled(
+        event
+        for event in events.decoded(chain.logs_of("exchange", receipt))
+        if not event.name.startswith("Withdrawal")
     )
+    differences = [
+        *bills.problems(found),
+        *_line_differences(settlement, bills.bills(found)),
+        *_trade_differences(settlement, bills.trades(found)),
+    ]
     for difference in differences:
         logger.error("%s: chain and books differ: %s", settlement.interval, difference)
-    if unpaid:
+    settlement.unpaid_micro = sum(found.unpaid.values())
+    settlement.fund_micro = found.fund_paid
+    settlement.reduced_micro = sum(found.reduced.values())
+    if settlement.unpaid_micro or settlement.fund_micro or settlement.reduced_micro:
         logger.warning(
-            "%s: members could not pay %d micro-units; the retailer bears them", settlement.interval, unpaid
+            "%s: members could not pay %d micro-units; the fund paid %d, and credits were reduced by %d",
+            settlement.interval,
+            settlement.unpaid_micro,
+            settlement.fund_micro,
+            settlement.reduced_micro,
         )
-    settlement.unpaid_micro = unpaid
     settlement.agrees = not differences
-    settlement.save(update_fields=["unpaid_micro", "agrees"])
-    mark_settled(settlement.interval_id)
+    settlement.save(update_fields=["unpaid_micro", "fund_micro", "reduced_micro", "agrees"])
+    if _is_settled(settlement.interval_id):
+        mark_settled(settlement.interval_id)
 
 
-def _line_differences(settlement: Settlement, events: list[dict[str, Any]]) -> list[str]:
-    on_chain = {"0x" + event["meterId"].hex(): event for event in events}
+def _line_differences(settlement: Settlement, on_chain: list[Bill]) -> list[str]:
+    chain = {bill.meter_id: bill for bill in on_chain}
     books = {line.meter.meter_id: line for line in settlement.lines.select_related("meter", "participant")}
-    differences = [f"meter {meter_id} is on one side only" for meter_id in on_chain.keys() ^ books.keys()]
-    for meter_id in on_chain.keys() & books.keys():
-        differences += _compare_line(books[meter_id], on_chain[meter_id])
+    differences = [f"meter {meter_id} is on one side only" for meter_id in chain.keys() ^ books.keys()]
+    for meter_id in chain.keys() & books.keys():
+        differences += _compare_line(books[meter_id], chain[meter_id])
     return differences
 
 
-def _compare_line(line: StatementLine, event: dict[str, Any]) -> list[str]:
-    chain_side = {ours: event["line"][theirs] for theirs, ours in LINE_FIELDS.items()}
-    chain_side |= {"estimated": event["estimated"], "account": event["account"]}
-    books_side = {name: getattr(line, name) for name in LINE_FIELDS.values()}
-    books_side |= {"estimated": line.estimated, "account": line.participant.wallet_address}
+def _compare_line(line: StatementLine, bill: Bill) -> list[str]:
+    chain = bill.line._asdict() | {
+        "net_micro": bill.line.net_micro,
+        "estimated": bill.estimated,
+        "account": bill.account,
+    }
+    books = {name: getattr(line, name) for name in chain if name != "account"}
+    books["account"] = line.participant.wallet_address
     return [
-        f"{line.participant} {name}: chain {chain_side[name]}, books {books_side[name]}"
-        for name in books_side
-        if chain_side[name] != books_side[name]
+        f"{line.participant} {name}: chain {chain[name]}, books {books[name]}"
+        for name in chain
+        if chain[name] != books[name]
     ]
 
 
-def _trade_differences(batch: dict[str, Any], events: list[dict[str, Any]]) -> list[str]:
-    orders = [signed["order"]["owner"] for signed in batch["orders"]]
-    price = batch["prices"]["clearing"]
-    books = [(orders[f["buy"]], orders[f["sell"]], f["energyWh"], price) for f in batch["fills"]]
-    on_chain = [(e["buyer"], e["seller"], e["energyWh"], e["price"]) for e in events]
-    return [] if books == on_chain else [f"trades: chain {on_chain}, books {books}"]
+def _trade_differences(settlement: Settlement, on_chain: list[events.Traded]) -> list[str]:
+    found = Trade.objects.filter(
+        interval=settlement.interval, buy_order__meter__in=settlement.lines.values("meter")
+    ).select_related("buy_order__participant", "sell_order__participant")
+    books = Counter(
+        events.Traded(
+            trade.buy_order.participant.wallet_address,
+            trade.sell_order.participant.wallet_address,
+            trade.energy_wh,
+            trade.price_micro_per_kwh,
+        )
+        for trade in found
+    )
+    chain = Counter(on_chain)
+    return [] if books == chain else [f"trades: chain {dict(chain)}, books {dict(books)}"]
 
 
 _AFTER: dict[str, Callable[[Chain, OutboxTransaction, Receipt], None]] = {

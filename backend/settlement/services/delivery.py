@@ -3,98 +3,117 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
+from backend.chain.client import Chain
 from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.market.models import DeliveryInterval
-from backend.market.services import void_trades
+from backend.market.services import let_stand
 from backend.registry import queries as registry
 from backend.registry.models import Meter
+from backend.settlement import attestation, connection, packing
 from backend.settlement import batch as batches
-from backend.settlement import connection
+from backend.settlement.attestation import Proven
 from backend.settlement.models import Commitment, Settlement, StatementLine
-from backend.settlement.services import admission
+from backend.settlement.services import admission, confirmation, lapse
+from backend.settlement.services.commitment import record
 from backend.settlement.services.outbox import enqueue
 from backend.telemetry.models import Reading
 from domain.market import SettlementLine
-from pricing.settlement import IntervalSettlement, MeterInterval, settle_interval
+from pricing.settlement import IntervalSettlement, settle_interval
 
 logger = logging.getLogger(__name__)
 
 
 def settle(interval_id: int, as_of: datetime) -> list[str]:
-    """Write the interval's lines and its outbox row, once; returns what it waits for, nothing when done.
+    """Write the interval's lines and its outbox rows, once; returns what it waits for, nothing when done.
 
-    What was committed in time is settled as committed. Otherwise the trades are void and every member's
-    import and export goes through the retailer. A reading missing after the community's deadline is replaced
-    by the published fallback: the meter took what it bought and delivered nothing.
+    What was committed in time is settled as committed. Otherwise the trades are void, and a batch without
+    them is committed late and then settled: every member's import and export goes through the retailer. A
+    reading missing after the community's deadline is replaced by the fallback that its owner agreed to. Past
+    the settlement term nothing can be settled, and the interval lapses.
     """
     interval = DeliveryInterval.objects.get(pk=interval_id)
-    if Settlement.objects.filter(interval=interval).exists():
+    if interval.state in {DeliveryInterval.State.SETTLED, DeliveryInterval.State.LAPSED}:
         return []
     if as_of < interval.end:
         return [f"end of delivery at {interval.end.isoformat()}"]
-    commitment = Commitment.objects.filter(interval=interval).select_related("transaction").first()
-    if commitment and commitment.transaction.is_open:
-        return ["commitment on chain"]
-    committed = commitment is not None and commitment.transaction.on_chain
     try:
-        batch = commitment.batch if commitment and committed else _retail_only(interval)
+        return _settle(connection.chain(), interval, as_of)
     except (ChainUnavailableError, ContractsMissingError) as error:
         return [f"chain: {error}"]
-    readings = _readings(interval, batch["meterIds"])
-    missing = [meter_id for meter_id in batch["meterIds"] if meter_id not in readings]
-    if missing and as_of <= interval.end + registry.community().reading_deadline:
+
+
+def _settle(chain: Chain, interval: DeliveryInterval, as_of: datetime) -> list[str]:
+    if why := lapse.reason(chain, interval):
+        return lapse.lapse(interval, why)
+    with transaction.atomic():
+        confirmation.withdraw_stale(interval.pk)
+    if Settlement.objects.filter(interval=interval).exists():
+        return []
+    commitments = Commitment.objects.filter(interval=interval).select_related("transaction", "interval")
+    if any(commitment.transaction.is_open for commitment in commitments):
+        return ["commitment on chain"]
+    commitment = next((c for c in commitments if c.transaction.on_chain), None)
+    if commitment is not None and commitment.too_late:
+        return ["the block with its commitment, which came too late, to be final"]
+    if commitment is not None:
+        batch, fallback_import_w = batches.Batch(commitment.parts, []), commitment.fallback_import_w
+    else:
+        members = admission.members(chain, interval, at=interval.start)
+        batch, fallback_import_w = batches.build(interval, members.meters, []), members.fallback_import_w
+    meter_ids = [meter_id for part in batch.parts for meter_id in batches.meter_ids(part)]
+    found = _readings(chain, interval, meter_ids)
+    missing = [meter_id for meter_id in meter_ids if meter_id not in found]
+    if missing and min(as_of, chain.head().time) <= interval.end + registry.community().reading_deadline:
+        # Until the chain's own clock has passed the deadline, a reading can still be taken to the oracle.
         return [f"reading of {meter_id}" for meter_id in missing]
-    _write(interval, batch, readings, void=not committed)
+    attestors = attestation.quorum(chain)
+    with transaction.atomic():
+        DeliveryInterval.objects.select_for_update().get(pk=interval.pk)
+        if not Settlement.objects.filter(interval=interval).exists():
+            if commitment is None:
+                let_stand(interval.pk, [])
+                commitment = record(interval, batch, fallback_import_w, late=True)
+            _write(commitment, found, attestors)
     return []
 
 
-@transaction.atomic
-def _write(
-    interval: DeliveryInterval, batch: Mapping[str, Any], readings: Mapping[str, Reading], *, void: bool
-) -> None:
-    """Trades, lines and the outbox row: all of them or none."""
-    DeliveryInterval.objects.select_for_update().get(pk=interval.pk)
-    if Settlement.objects.filter(interval=interval).exists():
-        return
-    if void:
-        void_trades(interval.pk)
-    settled = _compute(batch, readings)
-    row = enqueue(
-        f"settle:{interval.start:%Y-%m-%dT%H:%MZ}",
-        "exchange",
-        "settleBatch",
-        [batch, [_input(readings.get(meter_id)) for meter_id in batch["meterIds"]]],
-    )
-    settlement = Settlement.objects.create(
-        interval=interval,
-        transaction=row,
-        retailer_micro=settled.retailer_delta_micro,
-        fee_micro=settled.fees_micro,
-    )
-    _write_lines(settlement, batch["meterIds"], settled)
-    if any(settled.estimated):
-        logger.warning("%s: %d readings are missing; the fallback applies", interval, sum(settled.estimated))
-
-
-def _compute(batch: Mapping[str, Any], readings: Mapping[str, Reading]) -> IntervalSettlement:
-    trades = batches.trades_by_meter(batch)
-    meters = []
-    for meter_id in batch["meterIds"]:
-        reading = readings.get(meter_id)
-        meters.append(
-            MeterInterval(
-                meter_id=meter_id,
-                imported_wh=reading.import_wh if reading else None,
-                exported_wh=reading.export_wh if reading else None,
-                bought_wh=trades[meter_id].bought_wh,
-                sold=trades[meter_id].sold,
-            )
+def _write(commitment: Commitment, found: Mapping[str, Proven], attestors: Sequence[str]) -> None:
+    """Lines and an outbox row for each part, each row to be sent after the one before."""
+    interval, before = commitment.interval, commitment.transaction
+    for place, (part, (data, following)) in enumerate(
+        zip(commitment.parts, batches.packed(commitment.parts), strict=True)
+    ):
+        meter_ids = batches.meter_ids(part)
+        known = [found.get(meter_id) for meter_id in meter_ids]
+        registers = [None if one is None else one.registers for one in known]
+        proof = attestation.proof(part, known, attestors, interval_s=interval.interval_s)
+        before = enqueue(
+            f"settle:{interval.start:%Y-%m-%dT%H:%MZ}" + (f" part {place + 1}" if place else ""),
+            "exchange",
+            "settleBatch",
+            [data, following, "0x" + packing.pack_registers(registers).hex(), "0x" + proof.hex()],
+            after=before,
         )
-    return settle_interval(meters, batches.batch_prices(batch))
+        settled = settle_interval(
+            batches.meter_intervals(part, registers, commitment.fallback_import_w),
+            batches.prices_in(part),
+            interval_s=interval.interval_s,
+        )
+        settlement = Settlement.objects.create(
+            interval=interval,
+            part=place,
+            transaction=before,
+            retailer_micro=settled.retailer_delta_micro,
+            fee_micro=settled.fees_micro,
+        )
+        _write_lines(settlement, meter_ids, settled)
+        if any(settled.estimated):
+            logger.warning(
+                "%s: %d readings are missing; the fallback applies", interval, sum(settled.estimated)
+            )
 
 
 def _write_lines(settlement: Settlement, meter_ids: Sequence[str], settled: IntervalSettlement) -> None:
@@ -113,24 +132,21 @@ def _write_lines(settlement: Settlement, meter_ids: Sequence[str], settled: Inte
     )
 
 
-def _retail_only(interval: DeliveryInterval) -> dict[str, Any]:
-    meters = admission.settling_meters(connection.chain(), interval)
-    batch = batches.build(interval, [], [meter.meter_id for meter in meters])
-    batch["prices"]["clearing"] = interval.feed_in_micro_per_kwh
-    return batch
-
-
-def _readings(interval: DeliveryInterval, meter_ids: Sequence[str]) -> dict[str, Reading]:
-    found = Reading.objects.filter(
+def _readings(chain: Chain, interval: DeliveryInterval, meter_ids: Sequence[str]) -> dict[str, Proven]:
+    """What is known of these meters; a reading that did not come here may have been taken to the oracle."""
+    stored = Reading.objects.filter(
         meter__meter_id__in=meter_ids,
         interval_start=interval.start,
         interval_s=interval.interval_s,
         quality=Reading.Quality.SIGNED,
     ).select_related("meter")
-    return {reading.meter.meter_id: reading for reading in found}
-
-
-def _input(reading: Reading | None) -> dict[str, Any]:
-    if reading is None:
-        return batches.MISSING
-    return {"importWh": reading.import_wh, "exportWh": reading.export_wh, "signature": reading.signature}
+    found = {reading.meter.meter_id: attestation.proven(reading) for reading in stored}
+    for meter_id in meter_ids:
+        if meter_id not in found:
+            start = int(interval.start.timestamp())
+            import_wh, export_wh, submitted_at = chain.call(
+                "oracle", "submitted", meter_id, start, interval.interval_s
+            )
+            if submitted_at:
+                found[meter_id] = Proven((import_wh, export_wh), None, checked=True)
+    return found

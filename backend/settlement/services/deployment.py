@@ -24,11 +24,13 @@ from backend.chain.deployment.sources import write_sources
 from backend.chain.deployment.verification import Check, verify
 from backend.registry.models import Community
 from backend.settlement import connection
-from backend.settlement.models import OutboxTransaction, Settlement
+from backend.settlement.models import Commitment, OutboxTransaction, Settlement
+from backend.settlement.queries import SETTLEMENT_TERM
 from backend.settlement.services.rows import NOT_IN_A_BLOCK, UNSENT
 
 State = OutboxTransaction.State
-BATCH_FUNCTIONS = ("commitBatch", "settleBatch")
+SETTLEMENT_TERM_S = int(SETTLEMENT_TERM.total_seconds())
+BATCH_FUNCTIONS = ("commitBatch", "settleBatch", "release")
 logger = logging.getLogger(__name__)
 
 
@@ -119,7 +121,7 @@ def community_terms() -> Terms:
         raise ValueError("no community is loaded")
     return _terms(
         retailer=community.retailer_address,
-        fee_recipient=community.community_fund_address,
+        fund=community.community_fund_address,
         step_s=community.interval_minutes * 60,
         gate_close_intervals=community.gate_close_intervals,
         reading_deadline_s=community.reading_deadline_minutes * 60,
@@ -130,7 +132,7 @@ def terms_from_facts(facts: Mapping[str, Any]) -> Terms:
     """The exchange's terms by the content of ``community.json``."""
     return _terms(
         retailer=facts["retailer_address"],
-        fee_recipient=facts["community_fund_address"],
+        fund=facts["community_fund_address"],
         step_s=facts["interval_minutes"] * 60,
         gate_close_intervals=facts["market"]["gate_close_intervals"],
         reading_deadline_s=facts["reading_deadline_minutes"] * 60,
@@ -138,14 +140,16 @@ def terms_from_facts(facts: Mapping[str, Any]) -> Terms:
 
 
 def _terms(
-    *, retailer: str, fee_recipient: str, step_s: int, gate_close_intervals: int, reading_deadline_s: int
+    *, retailer: str, fund: str, step_s: int, gate_close_intervals: int, reading_deadline_s: int
 ) -> Terms:
-    """Withdrawals outlast commitment, delivery and the wait for readings, by one interval."""
+    """A batch is committed when the gate closes at the earliest; a withdrawal asked for then outlasts it."""
     return Terms(
         retailer=retailer,
-        fee_recipient=fee_recipient,
+        fund=fund,
         accounts={holder: connection.accounts(holder.upper()) for holder in HOLDERS},
-        withdrawal_delay_s=reading_deadline_s + (gate_close_intervals + 2) * step_s,
+        interval_s=step_s,
+        withdrawal_delay_s=SETTLEMENT_TERM_S + (gate_close_intervals + 1) * step_s,
+        settlement_term_s=SETTLEMENT_TERM_S,
         reading_deadline_s=reading_deadline_s,
         admin_delay_s=settings.ADMIN_DELAY_S,
     )
@@ -177,6 +181,7 @@ def _note(deployment: Deployment) -> None:
         chain_id=deployment.chain_id,
         token_address=deployment.addresses["token"],
         registry_address=deployment.addresses["registry"],
+        oracle_address=deployment.addresses["oracle"],
         exchange_address=deployment.addresses["exchange"],
     )
 
@@ -188,11 +193,15 @@ def _start_over() -> None:
     A batch that was committed on the old chain cannot be settled on the new one: it settles retail only.
     """
     unsettled = Settlement.objects.exclude(transaction__state=State.CONFIRMED)
-    rows = list(unsettled.values_list("transaction_id", flat=True))
+    late = Commitment.objects.filter(late=True).exclude(
+        interval__settlements__transaction__state=State.CONFIRMED
+    )
+    rows = [row for found in (unsettled, late) for row in found.values_list("transaction_id", flat=True)]
     unsettled.delete()
+    late.delete()
     OutboxTransaction.objects.filter(pk__in=rows).delete()
     batches = OutboxTransaction.objects.filter(function__in=BATCH_FUNCTIONS)
-    batches.filter(commitment__interval__settlement__isnull=True).exclude(settlement__isnull=False).update(
+    batches.filter(commitment__isnull=False, commitment__interval__settlements__isnull=True).update(
         state=State.FAILED, error="its chain is gone; the contracts were deployed afresh"
     )
     batches.update(nonce=None)

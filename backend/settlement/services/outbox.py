@@ -5,6 +5,8 @@ again, or their receipt is found. ``sender`` sends, ``follower`` watches what be
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from backend.chain.client import Chain
@@ -20,14 +22,24 @@ from backend.settlement.services.sender import Sender
 State = OutboxTransaction.State
 
 
-def enqueue(key: str, contract: str, function: str, arguments: Sequence[Any]) -> OutboxTransaction:
+def enqueue(  # noqa: PLR0913 - a row's columns
+    key: str,
+    contract: str,
+    function: str,
+    arguments: Sequence[Any],
+    *,
+    after: OutboxTransaction | None = None,
+    not_after: datetime | None = None,
+) -> OutboxTransaction:
     """The outbox row with this key, made in the caller's transaction when it is new.
 
     ``contract`` is a role (``exchange``, ``registry``); ``arguments`` are JSON: bytes as 0x hex, structs by
-    field name.
+    field name. ``after`` names a row that must have done its work before, ``not_after`` the block time from
+    which on this one is not sent.
     """
+    given = {"contract": contract, "function": function, "arguments": list(arguments)}
     row, _ = OutboxTransaction.objects.get_or_create(
-        key=key, defaults={"contract": contract, "function": function, "arguments": list(arguments)}
+        key=key, defaults={**given, "after": after, "not_after": not_after}
     )
     return row
 
@@ -38,7 +50,15 @@ def retry(key: str) -> bool:
     return failed.update(state=State.PENDING, error="", **NOT_IN_A_BLOCK, **UNSENT) == 1
 
 
-def pump(chain: Chain, *, operator_key: str) -> list[OutboxTransaction]:
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Who sends: the registrar what goes to the registry, the operator all else."""
+
+    operator: str = field(repr=False)
+    registrar: str = field(repr=False)
+
+
+def pump(chain: Chain, keys: Keys) -> list[OutboxTransaction]:
     """Take back what was lost, find what was mined, send what waits; returns the rows that changed state.
 
     Does nothing while another process is at it.
@@ -51,7 +71,7 @@ def pump(chain: Chain, *, operator_key: str) -> list[OutboxTransaction]:
         if not alone:
             return []
         try:
-            changed = _round(chain, operator_key)
+            changed = _round(chain, keys)
         except (ChainUnavailableError, ContractsMissingError) as error:
             trouble.waits(str(error))
             raise
@@ -59,11 +79,17 @@ def pump(chain: Chain, *, operator_key: str) -> list[OutboxTransaction]:
         return changed
 
 
-def _round(chain: Chain, operator_key: str) -> list[OutboxTransaction]:
+def _round(chain: Chain, keys: Keys) -> list[OutboxTransaction]:
     community = registry.community()
     limits = caution(community.chain_id)
     head = follower.trusted_head(chain, limits, registry.now(community))
     lost = follower.take_back(chain, limits)
-    moved = Sender(chain, operator_key, limits, head).run()
+    registrations = OutboxTransaction.objects.filter(contract="registry")
+    others = OutboxTransaction.objects.exclude(contract="registry")
+    moved = [
+        row
+        for key, rows in ((keys.registrar, registrations), (keys.operator, others))
+        for row in Sender(chain, rows, caution=limits, head=head, key=key).run()
+    ]
     final = follower.make_final(chain.head(), limits)
     return list({row.pk: row for row in (*lost, *moved, *final)}.values())

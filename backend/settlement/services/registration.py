@@ -4,25 +4,18 @@ from backend.registry import queries as registry
 from backend.registry.models import Mandate, Meter, SupplyAgreement
 from backend.settlement.models import OutboxTransaction
 from backend.settlement.services.outbox import enqueue
+from domain.meter_ids import number_of
 
-MAX_METERS = 48  # EnergyExchange.MAX_METERS: what one settlement transaction can hold
+NO_COORDINATE = "0x" + "00" * 32
 
 
 def register_members() -> int:
-    """Enqueue the registration of every grid meter that has none yet; returns how many meters there are.
-
-    Raises:
-        ValueError: more meters than one interval's settlement can hold.
-    """
+    """Enqueue the registration of every grid meter that has none yet; returns how many meters there are."""
     meters = list(registry.meters(Meter.Role.GRID))
-    if len(meters) > MAX_METERS:
-        raise ValueError(
-            f"one community settles at most {MAX_METERS} grid meters, this one has {len(meters)}"
-        )
     for meter in meters:
         owner = meter.site.participant.wallet_address
-        arguments = [owner, meter.meter_id, meter.key_address]
-        enqueue(f"register:{meter.meter_id}", "registry", "register", arguments)
+        key = {"signer": meter.key_address, "x": NO_COORDINATE, "y": NO_COORDINATE}
+        enqueue(_key_of(meter), "registry", "register", [owner, number_of(meter.meter_id), key])
     return len(meters)
 
 
@@ -33,6 +26,8 @@ def register_mandate(mandate: Mandate) -> OutboxTransaction:
         "agent": mandate.agent_address,
         "maxBuyPrice": mandate.max_buy_micro_per_kwh,
         "minSellPrice": mandate.min_sell_micro_per_kwh,
+        "feeCap": mandate.fee_cap_micro_per_kwh,
+        "imbalanceCap": mandate.imbalance_cap_micro_per_kwh,
         "maxWhPerDay": mandate.max_wh_per_day,
         "validUntil": int(mandate.valid_until.timestamp()),
         "nonce": mandate.nonce,
@@ -41,16 +36,25 @@ def register_mandate(mandate: Mandate) -> OutboxTransaction:
 
 
 def register_supply(agreement: SupplyAgreement) -> OutboxTransaction:
-    """Enqueue an owner's signed agreement with the retailer."""
+    """Enqueue an owner's signed agreement with the retailer, after the registration of its meter."""
+    owner = agreement.participant
     message = {
-        "owner": agreement.participant.wallet_address,
-        "meterId": agreement.meter.meter_id,
+        "owner": owner.wallet_address,
         "maxImportPrice": agreement.max_import_micro_per_kwh,
         "minFeedInPrice": agreement.min_feed_in_micro_per_kwh,
+        "fallbackImportW": agreement.fallback_import_w,
+        "validFrom": int(agreement.valid_from.timestamp()),
         "validUntil": int(agreement.valid_until.timestamp()),
         "nonce": agreement.nonce,
     }
-    return enqueue(f"supply:{agreement.pk}", "exchange", "registerSupply", [message, agreement.signature])
+    meter = registry.grid_meter(registry.site_of(owner))
+    return enqueue(
+        f"supply:{agreement.pk}",
+        "exchange",
+        "registerSupply",
+        [message, agreement.signature],
+        after=OutboxTransaction.objects.filter(key=_key_of(meter)).first(),
+    )
 
 
 def register_all() -> int:
@@ -59,7 +63,11 @@ def register_all() -> int:
     for mandate in Mandate.objects.filter(revoked_at__isnull=True).select_related("participant"):
         register_mandate(mandate)
         count += 1
-    for agreement in SupplyAgreement.objects.select_related("participant", "meter").order_by("id"):
+    for agreement in SupplyAgreement.objects.select_related("participant").order_by("id"):
         register_supply(agreement)
         count += 1
     return count
+
+
+def _key_of(meter: Meter) -> str:
+    return f"register:{meter.meter_id}"

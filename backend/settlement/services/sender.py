@@ -3,7 +3,7 @@
 import logging
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from backend.chain.client import Chain, Envelope, Fees, Head, Receipt, SignedTransaction
 from backend.chain.errors import (
@@ -23,17 +23,37 @@ from backend.settlement.services.rows import move, note, sign_anew
 State = OutboxTransaction.State
 MAX_IN_FLIGHT = 16
 MAX_BUMPS = 8
-PASSING_REFUSALS = frozenset({"DeliveryNotEnded", "ReadingAwaited", "RetailerUnderfunded", "EnforcedPause"})
-DONE_BEFORE = frozenset({"AlreadyCommitted", "AlreadySettled", "MeterTaken", "StaleNonce"})
+PASSING_REFUSALS = frozenset(
+    {
+        "DeliveryNotEnded",
+        "EnforcedPause",
+        "IntervalOpen",
+        "ReadingAwaited",
+        "StillBinding",
+        "TermExceedsWithdrawalDelay",
+    }
+)
+"""Refusals that time or the pauser lifts."""
+DONE_BEFORE = frozenset({"AlreadyCommitted", "AlreadySettled", "RootMismatch", "MeterTaken", "StaleNonce"})
 """Refusals that one gets for doing a thing twice: an earlier transaction of the row may have done it."""
 logger = logging.getLogger(__name__)
 
 
 class Sender:
-    """One round of the outbox, after lost blocks were dealt with."""
+    """One account's round of the outbox, after lost blocks were dealt with."""
 
-    def __init__(self, chain: Chain, key: str, caution: Caution, head: Head) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        rows: QuerySet[OutboxTransaction],
+        *,
+        caution: Caution,
+        head: Head,
+        key: str,
+    ) -> None:
+        """Prepare to send ``rows`` with the account of ``key``."""
         self._chain = chain
+        self._rows = rows
         self._key = key
         self._caution = caution
         self._head = head
@@ -48,7 +68,7 @@ class Sender:
         mined, buried = self._nonces()
         changed = []
         reachable = mined
-        for row in OutboxTransaction.objects.filter(state=State.SENT).order_by("nonce"):
+        for row in self._rows.filter(state=State.SENT).order_by("nonce"):
             if self._follow(row, mined=mined, buried=buried, reachable=reachable):
                 changed.append(row)
             if row.nonce is not None:
@@ -87,11 +107,20 @@ class Sender:
             sign_anew(row)
             return True
         if not self._chain.is_known(row.tx_hash):
+            if why := self._over(row):
+                self._fail(row, why)
+                return True
             move(row, State.SENT, sent_at_block=self._head.number)
             self._send(row)
         elif self._head.base_fee > row.max_fee_wei or self._waits_too_long(row, mined):
             self._send(row, bump=True)
         return False
+
+    def _over(self, row: OutboxTransaction) -> str:
+        """Why the row must not be sent any more, or nothing."""
+        if row.not_after is None or self._head.time < row.not_after:
+            return ""
+        return f"it was not to be sent after {row.not_after.isoformat()}"
 
     def _waits_too_long(self, row: OutboxTransaction, mined: int) -> bool:
         """Whether blocks pass the row by though it is its turn: its tip is too low."""
@@ -133,7 +162,8 @@ class Sender:
         in_flight = OutboxTransaction.objects.filter(state=State.SENT, sender=self._address)
         count = in_flight.count()
         nonce = max(mined, _next_nonce(in_flight))
-        waiting = OutboxTransaction.objects.filter(state=State.PENDING).order_by("id")
+        free = Q(after=None) | Q(after__state__in=OutboxTransaction.ON_CHAIN)
+        waiting = self._rows.filter(free, state=State.PENDING).order_by("id")
         changed = []
         for row in waiting:
             receipt = self._receipt(*row.replaced_hashes)
@@ -143,6 +173,10 @@ class Sender:
                 continue
             if count >= MAX_IN_FLIGHT:
                 break
+            if why := self._over(row):
+                self._fail(row, why)
+                changed.append(row)
+                continue
             gas = self._gas(row, others=count)
             if gas:
                 if not self._offer(row, nonce, gas):
@@ -162,7 +196,7 @@ class Sender:
         except NodeRefusedError as error:
             note(row, f"the node does not estimate it: {error}")
         except GasCapExceededError as refusal:
-            self._fail(row, refusal)
+            self._fail(row, str(refusal))
         except RevertedError as refusal:
             done = bool(row.replaced_hashes) and refusal.name in DONE_BEFORE
             if others:
@@ -170,7 +204,7 @@ class Sender:
             elif done or refusal.name in PASSING_REFUSALS:
                 note(row, str(refusal))
             else:
-                self._fail(row, refusal)
+                self._fail(row, str(refusal))
         return 0
 
     def _offer(self, row: OutboxTransaction, nonce: int, gas: int) -> bool:
@@ -238,10 +272,10 @@ class Sender:
     def _data(self, row: OutboxTransaction) -> str:
         return self._chain.call_data(row.contract, row.function, row.arguments)
 
-    def _fail(self, row: OutboxTransaction, why: RevertedError) -> None:
-        logger.error("%s was refused by the chain: %s", row.key, why)
+    def _fail(self, row: OutboxTransaction, why: str) -> None:
+        logger.error("%s cannot be sent: %s", row.key, why)
         with transaction.atomic():
-            move(row, State.FAILED, error=str(why))
+            move(row, State.FAILED, error=why, nonce=None)
             confirmation.final(row)
 
 

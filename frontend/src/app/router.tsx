@@ -6,6 +6,7 @@ import { NotFound } from "./routes/not-found";
 import { Shell } from "./shell/shell";
 import { SignedIn } from "./signed-in";
 
+const Agreements = lazy(() => import("./routes/agreements"));
 const Bills = lazy(() => import("./routes/bills"));
 const Community = lazy(() => import("./routes/community"));
 const Home = lazy(() => import("./routes/home"));
@@ -25,6 +26,7 @@ export function Router() {
               <Route path="/home" element={<Home />} />
               <Route path="/trade" element={<Trade />} />
               <Route path="/bills" element={<Bills />} />
+              <Route path="/agreements" element={<Agreements />} />
               <Route path="/plant" element={<Plant />} />
             </Route>
             <Route path="*" element={<NotFound />} />

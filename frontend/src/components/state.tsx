@@ -10,6 +10,11 @@ const MARKS = {
   settled: "full",
   cancelled: "cross",
   unmatched: "cross",
+  pending: "ring",
+  sent: "half",
+  mined: "most",
+  reverted: "cross",
+  failed: "cross",
 } as const;
 
 type StateName = keyof typeof MARKS;

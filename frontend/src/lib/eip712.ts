@@ -1,5 +1,5 @@
-/** The EIP-712 types of `domain/typed_data.py`; `contracts/vectors` holds both to the same digests. */
-import { hashTypedData, type Address, type Hex } from "viem";
+/** What owners sign, by EIP-712, for the exchange; `contracts/vectors` holds it to the digests of `domain/typed_data.py`. */
+import type { Address, Hex } from "viem";
 
 export const TYPES = {
   Order: [
@@ -20,35 +20,22 @@ export const TYPES = {
     { name: "agent", type: "address" },
     { name: "maxBuyPrice", type: "uint64" },
     { name: "minSellPrice", type: "uint64" },
+    { name: "feeCap", type: "uint64" },
+    { name: "imbalanceCap", type: "uint64" },
     { name: "maxWhPerDay", type: "uint64" },
     { name: "validUntil", type: "uint64" },
     { name: "nonce", type: "uint64" },
   ],
   SupplyAgreement: [
     { name: "owner", type: "address" },
-    { name: "meterId", type: "bytes32" },
     { name: "maxImportPrice", type: "uint64" },
     { name: "minFeedInPrice", type: "uint64" },
+    { name: "fallbackImportW", type: "uint64" },
+    { name: "validFrom", type: "uint64" },
     { name: "validUntil", type: "uint64" },
     { name: "nonce", type: "uint64" },
   ],
-  MeterReading: [
-    { name: "meterId", type: "bytes32" },
-    { name: "intervalStart", type: "uint64" },
-    { name: "intervalSeconds", type: "uint32" },
-    { name: "importWh", type: "uint64" },
-    { name: "exportWh", type: "uint64" },
-  ],
 } as const;
-
-export type PrimaryType = keyof typeof TYPES;
-
-export interface Domain {
-  name: string;
-  version: string;
-  chainId: number;
-  verifyingContract: Address;
-}
 
 export const SIDE_CODE = { buy: 0, sell: 1 } as const;
 
@@ -65,9 +52,4 @@ export interface OrderMessage {
   imbalanceCap: bigint;
   nonce: bigint;
   expiry: bigint;
-}
-
-/** The digest that a wallet signs. */
-export function digest(primaryType: PrimaryType, domain: Domain, message: Record<string, unknown>): Hex {
-  return hashTypedData({ domain, types: { [primaryType]: TYPES[primaryType] }, primaryType, message });
 }

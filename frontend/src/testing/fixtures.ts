@@ -1,4 +1,4 @@
-import type { Account, Community, Interval, Me } from "@/lib/api/types";
+import type { Account, Community, Interval, Me, StatementLine } from "@/lib/api/types";
 
 const address = (digit: string) => `0x${digit.repeat(40)}`;
 
@@ -14,7 +14,7 @@ export const community: Community = {
   retailer_address: address("b"),
   community_fund_address: address("c"),
   eip712: { name: "Commonwatt", version: "1", chainId: 31337, verifyingContract: address("d") },
-  contracts: { token: address("e"), exchange: address("d"), registry: address("f") },
+  contracts: { token: address("e"), exchange: address("d"), registry: address("f"), oracle: address("9") },
   tariff: { import_micro_per_kwh: 220_000, feed_in_micro_per_kwh: 80_000, fee_micro_per_kwh: 2_000, bands: [] },
   demo_accounts: [],
 };
@@ -62,7 +62,32 @@ export const account: Account = {
     agent_address: address("a"),
     max_buy_micro_per_kwh: 540_000,
     min_sell_micro_per_kwh: 80_000,
+    fee_cap_micro_per_kwh: 2_000,
+    imbalance_cap_micro_per_kwh: 540_000,
     max_wh_per_day: 10_000,
     valid_until: "2018-01-01T00:00:00Z",
   },
+};
+
+export const statementLine: StatementLine = {
+  interval_start: interval.start,
+  meter_id: participant.meter_id,
+  imported_wh: 1_180,
+  exported_wh: 0,
+  bought_wh: 777,
+  sold_wh: 0,
+  delivered_wh: 0,
+  retail_import_wh: 403,
+  feed_in_wh: 0,
+  purchase_micro: 116_550,
+  sale_micro: 0,
+  shortfall_micro: 0,
+  fee_micro: 1_554,
+  retail_micro: 88_660,
+  feed_in_micro: 0,
+  net_micro: 206_764,
+  estimated: false,
+  reading_signature: `0x${"3".repeat(130)}`,
+  tx_hash: `0x${"4".repeat(64)}`,
+  block_number: 1_234,
 };

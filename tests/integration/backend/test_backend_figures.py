@@ -7,6 +7,7 @@ import pytest
 from town import FEED_IN, HOUR, IMPORT, OPENED, Town, iso, meter_id, refused
 
 from backend.telemetry.models import DeviceStatus
+from backend.telemetry.services import MAX_ENERGY_WH
 
 MINUTE = timedelta(minutes=1)
 SPAN = {"from": iso(OPENED), "to": iso(OPENED + 2 * HOUR)}
@@ -100,11 +101,11 @@ def test_sums_are_unknown_until_every_home_has_reported(town):
 def test_the_largest_readings_and_statuses_stay_numbers(town):
     town.to(OPENED + HOUR)
     for name in ("ana", "ben", "cleo"):
-        town.read(name, wh=(10**12, 10**12))
+        town.read(name, wh=(MAX_ENERGY_WH, MAX_ENERGY_WH))
         meter = town.meter(name)
         DeviceStatus.objects.create(meter=meter, at=OPENED, power_kw=1e6, soc_kwh=None)
-    town.read("ben", "pv", wh=(10**12, 10**12))
-    town.read("ben", "battery", wh=(10**12, 0), soc_wh=10**12)
+    town.read("ben", "pv", wh=(MAX_ENERGY_WH, MAX_ENERGY_WH))
+    town.read("ben", "battery", wh=(MAX_ENERGY_WH, 0), soc_wh=MAX_ENERGY_WH)
     assert got(town.client(), "live")["current"]["grid_kw"] == 3e6
     got(town.client(), "series", **SPAN)
     got(town.client("ana"), "kpi/report", **SPAN)

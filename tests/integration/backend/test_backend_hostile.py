@@ -42,15 +42,18 @@ def sent(town):
         "agent": town.address("agent"),
         "maxBuyPrice": 200_000,
         "minSellPrice": 90_000,
+        "feeCap": 2_000,
+        "imbalanceCap": 500_000,
         "maxWhPerDay": 1_000,
         "validUntil": int(START.timestamp()),
         "nonce": 7,
     }
     supply = {
         "owner": town.address("cleo"),
-        "meterId": meter_id("cleo"),
         "maxImportPrice": 500_000,
         "minFeedInPrice": 0,
+        "fallbackImportW": 400,
+        "validFrom": int(OPENED.timestamp()),
         "validUntil": int(START.timestamp()),
         "nonce": 8,
     }

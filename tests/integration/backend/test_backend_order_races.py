@@ -44,7 +44,7 @@ def test_an_order_that_races_the_clearing_is_in_it_or_refused(town):
         start = START + hours * HOUR
         interval = town.interval(start)
         orders = [
-            town.signed_order(n, start=start, nonce=10 * hours + i) for i, n in enumerate(["ana", "cleo"] * 2)
+            town.signed_order(n, start=start, k=10 * hours + i) for i, n in enumerate(["ana", "cleo"] * 2)
         ]
         results = at_once(
             *(lambda o=o, at=start - 2 * HOUR: services.place_order(o, as_of=at) for o in orders),
@@ -112,7 +112,7 @@ def test_an_order_sent_twice_is_stored_once(town):
 
 
 def test_opposite_orders_at_once_leave_one_side(town):
-    both = [town.signed_order("ana", side, start=START, nonce=n) for n, side in enumerate(["buy", "sell"])]
+    both = [town.signed_order("ana", side, start=START, k=n) for n, side in enumerate(["buy", "sell"])]
     results = at_once(*(lambda o=o: services.place_order(o, as_of=JUST_BEFORE) for o in both))
     assert [r.field for r in results if isinstance(r, FieldError)] == ["side"]
     assert Order.objects.count() == 1

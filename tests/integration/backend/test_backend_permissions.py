@@ -43,6 +43,10 @@ TABLE = {
     ],
     "intervals/<str:start>/book": [("get", f"intervals/{iso(START)}/book", MEMBERS_AND_STAFF)],
     "orders": [("get", "orders", MEMBERS_AND_STAFF), ("post", "orders", (403, 400, 403, 403))],
+    "orders/nonce": [
+        ("get", f"orders/nonce?interval_start={iso(START)}", MEMBERS),
+        ("post", "orders/nonce", SIGNED_OUT_UNWRITABLE),
+    ],
     "orders/agent": [("post", "orders/agent", (403, 400, 403, 403))],
     "orders/<uuid:order_id>": [
         ("delete", "orders/00000000-0000-0000-0000-000000000000", (403, 404, 403, 403)),
@@ -181,7 +185,7 @@ def test_names_wallets_and_keys_of_others_are_nowhere_in_what_a_member_reads(tra
 
 def test_writes_of_a_session_need_its_csrf_token(town):
     town.to(OPENED)
-    order = town.place("ana", start=START, nonce=5)
+    order = town.place("ana", start=START, k=5)
     browser = town.client("ana", csrf=True)
     body = town.order(start=START)
     for answer in (
@@ -235,6 +239,8 @@ def test_a_mandate_is_taken_from_its_owner_alone(town):
         "agent": town.address("agent"),
         "maxBuyPrice": 200_000,
         "minSellPrice": 90_000,
+        "feeCap": 2_000,
+        "imbalanceCap": 500_000,
         "maxWhPerDay": 1_000,
         "validUntil": int(START.timestamp()),
         "nonce": 0,
@@ -264,6 +270,8 @@ def test_a_mandate_is_taken_from_its_owner_alone(town):
         ("validUntil", -1),
         ("nonce", 1e300),
         ("maxBuyPrice", 1),
+        ("feeCap", 2**32),
+        ("imbalanceCap", -1),
     ],
 )
 def test_what_an_owner_could_not_mean_is_refused_by_name(town, field, value):
@@ -272,6 +280,8 @@ def test_what_an_owner_could_not_mean_is_refused_by_name(town, field, value):
         "agent": town.address("agent"),
         "maxBuyPrice": 200_000,
         "minSellPrice": 90_000,
+        "feeCap": 2_000,
+        "imbalanceCap": 500_000,
         "maxWhPerDay": 1_000,
         "validUntil": int(START.timestamp()),
         "nonce": 0,

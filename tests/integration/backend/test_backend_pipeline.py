@@ -211,7 +211,7 @@ def test_a_plan_is_made_once_and_inside_every_mandate(known):
 def test_agents_abstain_where_the_member_has_an_order_of_its_own(known):
     target = FIRST + HOUR
     known.place("ana", start=target, energy_wh=1)
-    withdrawn = known.place("ben", "sell", start=target, nonce=3)
+    withdrawn = known.place("ben", "sell", start=target, k=3)
     market.cancel_order(str(withdrawn.pk), participant_id=withdrawn.participant_id, as_of=OPENED)
     pipeline.plan(OPENED.isoformat(), OPENED.isoformat())
     by_agent = set(Order.objects.filter(by_agent=True).values_list("participant__pseudonym", flat=True))
@@ -239,8 +239,8 @@ def test_what_was_sold_is_what_the_next_plan_delivers(known):
 
     sell = known.place("ben", "sell", start=NOW, energy_wh=3_000, limit_micro_per_kwh=100_000)
     buy = known.place("ana", start=NOW, energy_wh=3_000)
-    later = known.place("ben", "sell", start=NOW + 3 * HOUR, limit_micro_per_kwh=100_000, nonce=2)
-    other = known.place("ana", start=NOW + 3 * HOUR, nonce=2)
+    later = known.place("ben", "sell", start=NOW + 3 * HOUR, limit_micro_per_kwh=100_000, k=2)
+    other = known.place("ana", start=NOW + 3 * HOUR, k=2)
     for sold, bought, wh in ((sell, buy, 3_000), (later, other, 1_000)):
         Trade.objects.create(
             interval=sold.interval,

@@ -21,12 +21,15 @@ from backend.registry import signing
 from backend.registry.models import Community, Meter, Participant
 from backend.telemetry import services as telemetry
 from backend.telemetry.models import Reading
+from domain import meter_ids
+from domain.market import first_nonce
 
 OPENED = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 STEP_S = 3600
 IMPORT, FEED_IN, FEE = 210_000, 80_000, 2_000
 EXCHANGE = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+ORACLE = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 BATTERY = {
     "capacity_kwh": 10.0,
@@ -39,8 +42,12 @@ BATTERY = {
 ROLES = {"ana": ("grid",), "ben": ("grid", "pv", "battery"), "cleo": ("grid",)}
 
 
+def key_of(who):
+    return "0x" + keccak(text=f"town/{who}").hex()
+
+
 def meter_id(name, role="grid"):
-    return "0x" + keccak(text=f"town/{name}/{role}").hex()
+    return meter_ids.meter_id(signing.address_of(key_of(name)), meter_ids.FIRST_NUMBER[role])
 
 
 def iso(instant):
@@ -63,7 +70,7 @@ class Town:
     def key(self, who):
         if who == "agent":
             return settings.AGENT_KEY
-        return self.keys.setdefault(who, "0x" + Account.create().key.hex().removeprefix("0x"))
+        return self.keys.setdefault(who, key_of(who))
 
     def address(self, who):
         return signing.address_of(self.key(who))
@@ -118,13 +125,13 @@ class Town:
     def load(self, facts):
         registry.load_community(facts, agent_address=self.address("agent"))
         Community.objects.update(
-            chain_id=31_337, exchange_address=EXCHANGE, token_address=EXCHANGE, registry_address=EXCHANGE
+            chain_id=31_337,
+            exchange_address=EXCHANGE,
+            token_address=EXCHANGE,
+            registry_address=EXCHANGE,
+            oracle_address=ORACLE,
         )
         return self
-
-    @property
-    def eip712(self):
-        return Community.objects.get().eip712()
 
     def to(self, instant):
         """Step the clock, and open the gates that open."""
@@ -149,7 +156,9 @@ class Town:
         return DeliveryInterval.objects.get(start=start)
 
     def sign(self, kind, message, by):
-        return signing.sign(kind, message, self.eip712, key=self.key(by))
+        community = Community.objects.get()
+        domain = community.readings_eip712() if kind == "MeterReading" else community.eip712()
+        return signing.sign(kind, message, domain, key=self.key(by))
 
     def sign_text(self, text, by):
         return "0x" + bytes(Account.sign_message(encode_defunct(text=text), self.key(by)).signature).hex()
@@ -178,8 +187,8 @@ class Town:
         terms = self.reading(name, role, start=start, wh=wh) | {"interval_start": start, "soc_wh": soc_wh}
         return telemetry.accept_reading(telemetry.SignedReading(**terms), source=Reading.Source.HTTP)
 
-    def signed_order(self, name="ana", side="buy", *, start, by="", **changes):
-        """An order by its owner, or signed by another's key."""
+    def signed_order(self, name="ana", side="buy", *, start, by="", k=1, **changes):
+        """An order by its owner, the `k`-th for its interval, or signed by another's key."""
         terms = {
             "owner": self.address(name),
             "meter_id": meter_id(name),
@@ -190,7 +199,7 @@ class Town:
             "limit_micro_per_kwh": 150_000,
             "fee_cap_micro_per_kwh": FEE,
             "imbalance_cap_micro_per_kwh": 500_000,
-            "nonce": 1,
+            "nonce": first_nonce(start) + k,
             "expiry": start + HOUR,
         } | changes
         message = market.SignedOrder(**terms, signature="").message()
@@ -213,6 +222,8 @@ class Town:
             "agent": self.address("agent"),
             "maxBuyPrice": max_buy,
             "minSellPrice": min_sell,
+            "feeCap": FEE,
+            "imbalanceCap": 500_000,
             "maxWhPerDay": 50_000,
             "validUntil": int(until.timestamp()),
             "nonce": nonce,

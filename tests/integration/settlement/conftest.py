@@ -18,10 +18,12 @@ from backend.market.models import DeliveryInterval
 from backend.registry import services as registry
 from backend.registry import signing
 from backend.registry.models import Community, Meter
-from backend.settlement import connection, services
+from backend.settlement import connection, packing, services
 from backend.settlement.models import OutboxTransaction, StatementLine
 from backend.settlement.services.deployment import plan_for, terms_from_facts
 from backend.telemetry.models import Reading
+from domain import meter_ids
+from domain.market import first_nonce
 from launch.embedded import running
 from launch.environment import State
 from launch.ports import unused
@@ -111,6 +113,11 @@ class World:
         self.node.rpc("anvil_setBalance", address_of(key_name), hex(10**20))
         transact(self.node, self.chain, key_of(key_name), "exchange", function, *arguments)
 
+    @staticmethod
+    def address_of(name):
+        """Of a member's, the retailer's or the fund's wallet."""
+        return address_of(name)
+
     @property
     def operator(self):
         return Account.from_key(connection.secret_key("OPERATOR_KEY")).address
@@ -134,7 +141,8 @@ class World:
         return rows.get(key__startswith=f"{kind}:")
 
     def pump(self):
-        return services.pump(self.chain, operator_key=connection.secret_key("OPERATOR_KEY"))
+        keys = (connection.secret_key(name) for name in ("OPERATOR_KEY", "REGISTRAR_KEY"))
+        return services.pump(self.chain, services.Keys(*keys))
 
     def run(self, at):
         """Let the chain reach `at`; send, mine and confirm until nothing is in flight."""
@@ -163,7 +171,7 @@ class World:
             "limit_micro_per_kwh": limit,
             "fee_cap_micro_per_kwh": FEE,
             "imbalance_cap_micro_per_kwh": 500_000,
-            "nonce": 1,
+            "nonce": first_nonce(self.start),
             "expiry": self.end,
         }
         message = market.SignedOrder(**unsigned, signature="").message()
@@ -195,7 +203,10 @@ class World:
             "exportWh": exported,
         }
         signature = signing.sign(
-            "MeterReading", message, Community.objects.get().eip712(), key=key_of(signer or f"{name} grid")
+            "MeterReading",
+            message,
+            Community.objects.get().readings_eip712(),
+            key=key_of(signer or f"{name} grid"),
         )
         Reading.objects.create(
             meter=Meter.objects.get(meter_id=meter_id(name)),
@@ -207,6 +218,25 @@ class World:
             quality="signed",
             signature=signature,
             received_at=self.end,
+        )
+
+    def submit(self, reading):
+        """Take a stored reading to the oracle, past the platform."""
+        arguments = (
+            reading.meter.meter_id,
+            int(reading.interval_start.timestamp()),
+            reading.interval_s,
+            reading.import_wh,
+            reading.export_wh,
+            packing.compact(reading.signature),
+        )
+        transact(
+            self.node,
+            self.chain,
+            connection.secret_key("DEPLOYER_KEY"),
+            "oracle",
+            "submitReading",
+            *arguments,
         )
 
     def read_all(self):
@@ -239,7 +269,7 @@ class World:
 
 
 def meter_id(name):
-    return "0x" + keccak(text=f"test/{name}/grid").hex()
+    return meter_ids.meter_id(address_of(name), 0)
 
 
 def facts(opened):
@@ -362,6 +392,7 @@ def deployment(node):
 @pytest.fixture
 def world(node, deployment, settings, transactional_db):  # noqa: ARG001 - each test leaves an empty database
     """The chain as deployed, everybody's meter and agreements on it, and an open interval."""
+    settings.AGENT_KEY = key_of("agent")
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     snapshot = node.rpc("evm_snapshot")
     opened = datetime.fromtimestamp((int(node.time().timestamp()) // 3600 + 1) * 3600, UTC)
@@ -385,9 +416,10 @@ def sign_up(name, opened):
     eip712 = Community.objects.get().eip712()
     supply = {
         "owner": address_of(name),
-        "meterId": meter_id(name),
         "maxImportPrice": 2 * IMPORT,
         "minFeedInPrice": FEED_IN // 2,
+        "fallbackImportW": 400,
+        "validFrom": int(opened.timestamp()),
         "validUntil": until,
         "nonce": 0,
     }
@@ -398,6 +430,8 @@ def sign_up(name, opened):
         "agent": address_of("agent"),
         "maxBuyPrice": 300_000,
         "minSellPrice": 50_000,
+        "feeCap": FEE,
+        "imbalanceCap": 500_000,
         "maxWhPerDay": 3_000,
         "validUntil": until,
         "nonce": 0,

@@ -99,7 +99,7 @@ def test_a_fresh_chain_gets_everything_where_the_plan_says(fresh_chain, plan, de
     assert differences(fresh_chain, plan) == []
     assert node.call("exchange", "token") == plan.addresses["token"]
     assert node.call("timelock", "getMinDelay") == 60
-    for contract in ("registry", "exchange"):
+    for contract in ("registry", "oracle", "exchange", "demand_response", "certificates"):
         assert node.has_role(contract, "DEFAULT_ADMIN_ROLE", plan.timelock)
         assert not node.has_role(contract, "DEFAULT_ADMIN_ROLE", signer.address)
     assert len([line for line in told if line.startswith("mined")]) == len(steps_of(plan))
@@ -357,7 +357,7 @@ def test_a_constructors_reason_is_told(fresh_chain, deploy, signer, community_fa
 
 def test_code_that_is_too_large_is_told(fresh_chain, plan):
     node = DeploymentNode.of(fresh_chain.url, plan)
-    exchange = plan.creations[-1]
+    exchange = next(c for c in plan.creations if c.role == "exchange")
     padded = replace(exchange.artifact, runtime=exchange.artifact.runtime + "00" * 25_000)
     # Creation code that returns 25,000 zero bytes as the contract's code.
     large = replace(exchange, artifact=padded, init_code=bytes.fromhex("6161a85ff3"))

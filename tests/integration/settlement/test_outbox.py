@@ -9,6 +9,7 @@ from django.db import connections
 
 from backend.chain.client import Chain
 from backend.chain.errors import ContractsMissingError
+from backend.registry import signing
 from backend.registry.locks import sole
 from backend.registry.models import Community
 from backend.settlement import connection, queries, services, tasks
@@ -158,6 +159,13 @@ def test_contracts_deployed_afresh_get_every_registration_again(world, fresh_cha
     assert set(registered.values_list("state", flat=True)) == {"confirmed"}
 
 
+def test_the_registrar_registers_and_the_operator_sends_all_else(committing):
+    committing.run(committing.start - HOUR)
+    registrar = signing.address_of(connection.secret_key("REGISTRAR_KEY"))
+    senders = {(row.contract, row.sender) for row in OutboxTransaction.objects.all()}
+    assert senders == {("registry", registrar), ("exchange", committing.operator)}
+
+
 def test_one_sender_at_a_time(committing):
     world = committing
     holding, done = threading.Event(), threading.Event()
@@ -184,22 +192,27 @@ def test_a_node_that_does_not_answer_is_waited_for(committing, settings, caplog)
     for _ in range(2):
         assert tasks.pump() == 0
     assert caplog.text.count("the outbox waits: http://127.0.0.1:1") == 1
-    assert services.settle(world.interval.pk, world.end) == ["commitment on chain"]
+    assert services.settle(world.interval.pk, world.end) == ["chain: http://127.0.0.1:1: ConnectionError"]
     assert queries.chain_summary()["block_number"] is None
 
 
-def test_a_retailer_without_funds_holds_settlement_up_until_it_pays_in(world):
-    world.commit_nothing()
-    world.read("ana", 0, 20_000_000)
-    world.read("ben", 0, 0)
-    world.read("cleo", 0, 0)
-    world.settle()
-    assert world.row("settle").state == "pending"
-    assert world.row("settle").error.startswith("RetailerUnderfunded(")
-    world.deposit("retailer", 10**12)
-    world.run(world.end)
-    assert world.row("settle").state == "confirmed"
-    assert Settlement.objects.get().agrees
+def test_a_row_waits_for_the_one_that_it_comes_after(world):
+    world.as_operator("cancelNonce", world.operator, 77)
+    first = services.enqueue("first", "exchange", "cancelNonce", [world.operator, 77])
+    second = services.enqueue("second", "exchange", "cancelNonce", [world.operator, 78], after=first)
+    world.run(world.opened)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state, second.error) == ("failed", "pending", "")
+    assert [row["reason"] for row in queries.waiting()][-1] == "first"
+    assert not queries.has_unconfirmed()
+    first.arguments = [world.operator, 79]
+    first.save()
+    assert services.retry("first")
+    world.run(world.opened)
+    world.run(world.opened)
+    second.refresh_from_db()
+    assert second.state == "confirmed"
 
 
 @pytest.mark.usefixtures("world")

@@ -154,53 +154,70 @@ def test_commitment_and_settlement_come_back_in_order(deep):
     assert world.balances() == balances
 
 
-def test_a_commitment_lost_after_delivery_began_leaves_a_retail_only_interval(deep):
+def test_a_commitment_lost_until_delivery_began_leaves_a_retail_only_interval(deep):
+    """It is not sent again: the chain would take it, and then never settle it."""
     world = deep
     world.trade()
     world.commit()
     world.read_all()
     world.settle()
     reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
+    world.node.rpc("anvil_dropAllTransactions")
+    world.node.mine(world.end + timedelta(minutes=1))
     world.pump()
-    assert world.interval.state == "cleared"
-    world.bury(1, at=world.end + timedelta(minutes=1))
-    assert (world.row("commit").state, world.row("settle").state) == ("reverted", "reverted")
-    assert world.row("commit").error.startswith("DeliveryStarted(")
-    assert Trade.objects.exists()
-    world.bury(DEPTH)
     assert world.row("commit").state == "failed"
-    assert not Settlement.objects.exists()
+    assert world.row("commit").error.startswith("it was not to be sent after")
+    assert world.interval.state == "cleared"
+    for _ in range(DEPTH):
+        world.bury(1, at=world.end + timedelta(minutes=1))
     world.settle(world.end + timedelta(minutes=2))
     assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
     assert not Trade.objects.exists()
     assert set(Order.objects.values_list("state", flat=True)) == {"unmatched"}
     assert world.lines["ana"].bought_wh == 0
     assert differences() == []
-    assert [row["state"] for row in queries.waiting()] == ["mined"]
 
 
-def test_a_chain_without_confirmations_that_forgot_both_settles_retail_only_as_well(world):
-    """A local Anvil that was killed; what is withdrawn stays so, also when the next blocks are lost."""
+def test_a_commitment_that_came_back_after_delivery_began_lapses_the_interval(deep):
+    world = deep
+    world.trade()
+    world.commit()
+    world.read_all()
+    world.settle()
+    reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
+    world.pump()  # sends both again, before delivery begins
+    assert world.interval.state == "cleared"
+    world.bury(1, at=world.end + timedelta(minutes=1))
+    assert (world.row("commit").state, world.row("settle").state) == ("mined", "reverted")
+    assert world.row("settle").error.startswith("LateBatchHasOrders(")
+    assert services.settle(world.interval.pk, world.end + timedelta(minutes=1)) == []
+    assert Trade.objects.exists()
+    world.bury(DEPTH)
+    assert services.settle(world.interval.pk, world.end + timedelta(minutes=2)) == []
+    assert world.interval.state == "lapsed"
+    assert not Settlement.objects.exists()
+    assert not Trade.objects.exists()
+    assert set(Order.objects.values_list("state", flat=True)) == {"unmatched"}
+    assert differences() == []
+    assert queries.waiting() == []
+
+
+def test_a_chain_without_confirmations_that_forgot_both_lapses_the_interval_as_well(world):
+    """A local Anvil that was killed; what has lapsed stays so, also when the next blocks are lost."""
     world.trade()
     world.commit()
     world.read_all()
     world.settle()
     assert (world.row("commit").state, world.row("settle").state) == ("confirmed", "confirmed")
-    reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
-    world.pump()
-    world.bury(1, at=world.end + timedelta(minutes=1))
-    assert (world.row("commit").state, world.interval.state) == ("failed", "cleared")
-    assert not Settlement.objects.exists()
     for _ in range(2):
-        world.settle(world.end + timedelta(minutes=2))
-        assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
-        assert differences() == []
         reorganise(world, world.chain.head().number - world.row("commit").block_number + 1)
         world.pump()
-        world.bury(1, at=world.end + timedelta(minutes=3))
-        world.bury(1, at=world.end + timedelta(minutes=4))
-    assert (world.interval.state, world.row("commit").state) == ("settled", "failed")
-    assert differences() == []
+        world.bury(1, at=world.end + timedelta(minutes=1))
+        assert services.settle(world.interval.pk, world.end + timedelta(minutes=2)) == []
+        assert world.interval.state == "lapsed"
+        assert not Settlement.objects.exists()
+        assert not Trade.objects.exists()
+        assert differences() == []
 
 
 def test_a_commitment_that_was_too_late_in_one_block_and_in_time_in_another_stands(deep):
@@ -211,9 +228,10 @@ def test_a_commitment_that_was_too_late_in_one_block_and_in_time_in_another_stan
     world.node.mine(world.start)
     world.pump()
     late = world.row("commit")
-    assert late.state == "reverted"
+    assert (late.state, world.interval.state) == ("mined", "cleared")
     world.read_all()
-    assert services.settle(world.interval.pk, world.end) == ["commitment on chain"]
+    (waits,) = services.settle(world.interval.pk, world.end)
+    assert "which came too late" in waits
     reorganise(world, 1, keep=[late])
     world.pump()
     assert (world.row("commit").state, world.row("commit").error) == ("mined", "")

@@ -9,13 +9,20 @@ from django.core.management import call_command
 
 from backend.market import services as market
 from backend.market.models import Order, Trade
-from backend.settlement import queries, services
+from backend.settlement import batch, queries, services
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
+from backend.settlement.parts import METER_GAS, ORDER_GAS, PART_GAS
+from backend.telemetry.models import Reading
 
 OPENING, RETAILER = 50_000_000, 1_000_000_000
 IMPORT, FEED_IN, FEE = 210_000, 80_000, 2_000
 HOUR = timedelta(hours=1)
 NAMES = ("ana", "ben", "cleo")
+TWO_MEMBERS = PART_GAS + 2 * (METER_GAS + ORDER_GAS)
+
+
+def orders_in(commitment):
+    return [order for part in commitment.parts for member in part["members"] for order in member["orders"]]
 
 
 def audit(*options):
@@ -105,21 +112,93 @@ def test_an_interval_that_nobody_committed_settles_with_the_retailer(world):
     assert audit()["differences"] == []
 
 
-@pytest.mark.parametrize("sent", [False, True], ids=["refused before sending", "reverted in its block"])
-def test_a_commitment_that_comes_too_late_voids_the_trades(world, sent):
+def test_a_commitment_that_was_not_sent_in_time_voids_the_trades(world):
     world.trade()
     services.commit(world.interval.pk, world.start - HOUR)
-    if sent:
-        world.pump()
     world.run(world.start)
     row = world.row("commit")
-    assert (row.state, row.block_number is not None) == ("failed", sent)
-    assert row.error.startswith("DeliveryStarted(")
+    assert (row.state, row.block_number) == ("failed", None)
+    assert row.error == f"it was not to be sent after {world.start.isoformat()}"
     world.read_all()
     world.settle()
+    assert world.row("commit-late").state == "confirmed"
     assert Settlement.objects.get().agrees
+    assert world.interval.state == "settled"
     assert world.lines["ana"].bought_wh == 0
     assert set(Order.objects.values_list("state", flat=True)) == {"unmatched"}
+    assert audit()["differences"] == []
+
+
+def test_orders_committed_after_delivery_began_can_never_be_settled(world):
+    world.trade()
+    services.commit(world.interval.pk, world.start - HOUR)
+    world.pump()
+    world.run(world.start)
+    assert (world.row("commit").state, world.interval.state) == ("confirmed", "cleared")
+    world.read_all()
+    assert services.settle(world.interval.pk, world.end) == []
+    assert world.interval.state == "lapsed"
+    assert not Trade.objects.exists()
+    assert not Settlement.objects.exists()
+    assert set(Order.objects.values_list("state", flat=True)) == {"unmatched"}
+    assert queries.waiting() == []
+    assert audit()["differences"] == []
+
+
+def test_an_interval_beyond_its_term_lapses_and_is_left_alone(world):
+    world.trade()
+    world.commit()
+    world.read("ana", 2_000, 0)
+    world.read("ben", 0, 2_000, signer="somebody else")
+    world.read("cleo", 0, 0)
+    world.settle()
+    assert world.row("settle").state == "failed"
+    closes_at = world.start + timedelta(days=1)
+    world.run(closes_at)
+    assert services.settle(world.interval.pk, closes_at) == []
+    assert world.interval.state == "committed"
+    world.run(closes_at + timedelta(seconds=1))
+    assert services.settle(world.interval.pk, closes_at) == []
+    assert world.interval.state == "lapsed"
+    assert not StatementLine.objects.exists()
+    assert not Trade.objects.exists()
+    assert queries.waiting() == []
+    assert [world.balance(name) for name in NAMES] == [OPENING] * 3
+    assert services.settle(world.interval.pk, closes_at + HOUR) == []
+    assert services.release(world.interval.pk, closes_at) != []
+    for _ in range(2):
+        assert services.release(world.interval.pk, closes_at + HOUR) == []
+    (waits,) = queries.waiting()
+    assert (waits["stage"], waits["interval_start"]) == ("release", world.start)
+    world.run(closes_at + HOUR)
+    assert world.row("release").state == "confirmed"
+    assert not queries.unreleased().exists()
+    assert audit()["differences"] == []
+
+
+def test_whoever_released_an_interval_before_us_did_our_work(world):
+    world.commit_nothing()
+    late = world.start + timedelta(days=1, seconds=1)
+    world.node.mine(late)
+    assert services.settle(world.interval.pk, late) == []
+    world.transact("cleo", "release", int(world.start.timestamp()))
+    assert services.release(world.interval.pk, late) == []
+    world.run(late)
+    assert world.row("release").error.startswith("AlreadySettled(")
+    assert queries.waiting() == []
+
+
+def test_a_chain_that_is_closed_to_a_late_commitment_lapses_the_interval(world):
+    world.trade()
+    world.read_all()
+    late = world.start + timedelta(days=1, seconds=1)
+    assert services.settle(world.interval.pk, world.end + HOUR) == []
+    world.run(late)
+    assert world.row("commit-late").error.startswith("IntervalClosed(")
+    assert world.row("settle").state == "pending"
+    assert services.settle(world.interval.pk, late) == []
+    assert world.interval.state == "lapsed"
+    assert not queries.has_unconfirmed()
 
 
 def test_a_missing_reading_is_waited_for_and_then_replaced(world):
@@ -130,12 +209,84 @@ def test_a_missing_reading_is_waited_for_and_then_replaced(world):
     deadline = world.end + 2 * HOUR
     waits = services.settle(world.interval.pk, deadline)
     assert waits == [f"reading of {world.lines_meter('ana')}"]
+    world.node.mine(deadline + timedelta(seconds=1))
     world.settle(deadline + timedelta(seconds=1))
     assert Settlement.objects.get().agrees
     ana = world.lines["ana"]
     assert ana.estimated
     assert (ana.imported_wh, ana.exported_wh, ana.retail_import_wh) == (2_000, 0, 0)
     assert not world.lines["ben"].estimated
+    assert audit()["differences"] == []
+
+
+def test_a_missing_reading_without_a_trade_is_what_the_owner_agreed_to(world):
+    world.commit_nothing()
+    world.read("ben", 0, 0)
+    world.read("cleo", 0, 0)
+    world.node.mine(world.end + 2 * HOUR + timedelta(seconds=1))
+    world.settle(world.end + 2 * HOUR + timedelta(seconds=1))
+    assert Settlement.objects.get().agrees
+    assert world.lines["ana"].retail_import_wh == 400
+
+
+def test_a_reading_that_was_taken_to_the_oracle_itself_counts(world):
+    world.trade()
+    world.commit()
+    world.read_all()
+    reading = Reading.objects.get(meter__site__participant__pseudonym="ana-p")
+    world.node.mine(world.end + timedelta(seconds=1))
+    world.submit(reading)
+    reading.delete()
+    world.settle()
+    assert Settlement.objects.get().agrees
+    ana = world.lines["ana"]
+    assert (ana.imported_wh, ana.estimated) == (2_500, False)
+
+
+def proof_kind():
+    """First byte of the proof that was sent: 1 attestors, 2 meters, 3 attestors with gaps."""
+    (row,) = OutboxTransaction.objects.filter(function="settleBatch")
+    return int(row.arguments[3][2:4], 16)
+
+
+def test_attestors_vouch_for_readings_whose_signatures_they_have_checked(world):
+    world.commit_nothing()
+    world.read_all()
+    world.settle()
+    assert Settlement.objects.get().agrees
+    assert proof_kind() == 1
+    (row,) = OutboxTransaction.objects.filter(function="settleBatch")
+    assert len(row.arguments[3]) == 2 + 2 + 2 * 128  # two of three
+
+
+def test_attestors_say_that_a_reading_is_missing(world):
+    world.commit_nothing()
+    world.read("ben", 0, 0)
+    world.node.mine(world.end + 2 * HOUR + timedelta(seconds=1))
+    world.settle(world.end + 2 * HOUR + timedelta(seconds=1))
+    assert Settlement.objects.get().agrees
+    assert proof_kind() == 3
+
+
+@pytest.mark.parametrize("told", [0, 1])
+def test_with_too_few_attestors_the_meters_own_signatures_are_the_proof(world, monkeypatch, told):
+    for n in range(told + 1, 4):
+        monkeypatch.delenv(f"ATTESTOR_{n}_KEY")
+    world.trade()
+    world.commit()
+    world.read_all()
+    world.settle()
+    assert Settlement.objects.get().agrees
+    assert proof_kind() == 2
+
+
+def test_a_missing_reading_is_waited_for_until_the_chains_clock_has_passed_the_deadline(world):
+    world.commit_nothing()
+    late = world.end + 3 * HOUR
+    world.node.mine(world.end + HOUR)
+    assert services.settle(world.interval.pk, late) != []
+    world.node.mine(late)
+    assert services.settle(world.interval.pk, late) == []
 
 
 def test_the_chain_refuses_a_reading_that_the_meter_did_not_sign(world):
@@ -168,14 +319,51 @@ def test_what_a_member_cannot_pay_is_borne_by_the_retailer(world):
     assert world.balance("ana") == 0
     assert settlement.agrees
     assert world.total() == before
-    assert audit()["differences"] == []
+    found = audit("--member", "ana-p")
+    assert found["differences"] == []
+    assert [shortage["micro"] for shortage in found["unpaid"]] == [settlement.unpaid_micro]
+
+
+def test_what_the_retailer_cannot_pay_is_paid_by_the_fund_and_then_not_at_all(world):
+    world.commit_nothing()
+    world.deposit("fund", 10_000_000)
+    world.read("ana", 0, 20_000_000)
+    world.read("ben", 0, 0)
+    world.read("cleo", 0, 0)
+    before = world.total()
+    world.settle()
+    settlement, due = Settlement.objects.get(), -world.lines["ana"].net_micro
+    assert (settlement.agrees, settlement.fund_micro) == (True, 10_000_000)
+    assert settlement.reduced_micro == due - RETAILER - 10_000_000
+    assert world.balance("retailer") == world.balance("fund") == 0
+    assert world.balance("ana") == OPENING + RETAILER + 10_000_000
+    assert world.total() == before
+    found = audit("--member", world.address_of("ana"))
+    assert found["differences"] == []
+    assert [shortage["micro"] for shortage in found["reduced"]] == [settlement.reduced_micro]
+
+
+def test_money_that_was_asked_back_after_the_commitment_covers_it(world):
+    world.trade()
+    world.commit()
+    world.transact("ana", "requestWithdrawal", OPENING)
+    assert world.balance("ana") == 0
+    world.read_all()
+    world.settle()
+    settlement = Settlement.objects.get()
+    assert (settlement.agrees, settlement.unpaid_micro) == (True, 0)
+    found = audit("--member", "Ana")
+    assert found["differences"] == []
+    (withdrawal,) = found["requested_withdrawals"].values()
+    assert withdrawal == OPENING - world.lines["ana"].net_micro
 
 
 def test_orders_that_the_chain_would_refuse_are_left_out(world):
     world.trade()
-    world.transact("ben", "cancelNonce", Order.objects.get(side="sell").participant.wallet_address, 1)
+    sale = Order.objects.get(side="sell")
+    world.transact("ben", "cancelNonce", sale.participant.wallet_address, sale.nonce)
     world.commit()
-    assert Commitment.objects.get().batch["orders"] == []
+    assert orders_in(Commitment.objects.get()) == []
     assert not Trade.objects.exists()
     assert world.interval.traded_wh == 0
     assert set(Order.objects.values_list("state", "matched_wh")) == {("unmatched", 0)}
@@ -208,7 +396,63 @@ def test_only_the_trades_of_a_refused_order_are_void(world):
 def test_an_agent_trades_up_to_its_mandates_daily_energy(world, wh, traded):
     world.trade(wh, by="agent")
     world.commit()
-    assert bool(Commitment.objects.get().batch["fills"]) is traded
+    commitment = Commitment.objects.get()
+    assert bool(orders_in(commitment)) is traded
+    assert [len(part["agents"]) for part in commitment.parts] == [int(traded)]
     world.read_all()
     world.settle()
     assert Settlement.objects.get().agrees
+
+
+def test_energy_that_an_agent_traded_counts_for_the_rest_of_the_day(world):
+    world.trade(2_000, by="agent")
+    world.commit()
+    world.read_all()
+    world.settle()
+    day = int(world.start.timestamp()) // 86_400
+    assert world.chain.call("exchange", "mandateUsage", world.address_of("ana"), day) == 2_000
+
+
+def test_a_batch_in_parts_settles_part_by_part_and_nobody_trades_across_a_cut(world, monkeypatch):
+    monkeypatch.setattr(batch.parts.cut, "__kwdefaults__", {"gas": TWO_MEMBERS})
+    first, second, third = sorted(NAMES, key=lambda name: world.address_of(name).lower())
+    world.order(first, "buy", 1_000, 160_000)
+    world.order(second, "sell", 700, 100_000)
+    world.order(third, "sell", 500, 100_000)
+    market.clear_interval(world.interval.pk, as_of=world.start - HOUR)
+    assert Trade.objects.count() == 2
+    world.commit()
+    trade = Trade.objects.get()
+    assert (trade.energy_wh, trade.sell_order.participant.pseudonym) == (700, f"{second}-p")
+    assert world.interval.traded_wh == 700
+    world.read_all()
+    assert services.settle(world.interval.pk, world.end) == []
+    rows = list(OutboxTransaction.objects.filter(function="settleBatch").order_by("id"))
+    assert rows[1].after == rows[0]
+    world.run(world.end + timedelta(seconds=5))
+    assert [s.agrees for s in Settlement.objects.order_by("part")] == [True, True]
+    assert world.interval.state == "settled"
+    assert world.lines[third].sold_wh == 0
+    assert queries.conserved(world.start, world.end)
+    assert audit()["differences"] == []
+
+
+def test_of_a_batch_in_parts_what_was_settled_in_time_stays(world, monkeypatch):
+    monkeypatch.setattr(batch.parts.cut, "__kwdefaults__", {"gas": TWO_MEMBERS})
+    first, second, third = sorted(NAMES, key=lambda name: world.address_of(name).lower())
+    world.order(first, "buy", 1_000, 160_000)
+    world.order(second, "sell", 1_000, 100_000)
+    market.clear_interval(world.interval.pk, as_of=world.start - HOUR)
+    world.commit()
+    world.read(first, 1_000, 0)
+    world.read(second, 0, 1_000)
+    world.read(third, 0, 0, signer="somebody else")
+    world.settle()
+    assert [s.agrees for s in Settlement.objects.order_by("part")] == [True, None]
+    assert world.interval.state == "committed"
+    world.run(world.start + timedelta(days=1, seconds=1))
+    assert services.settle(world.interval.pk, world.end + 30 * HOUR) == []
+    assert world.interval.state == "lapsed"
+    assert set(world.lines) == {first, second}
+    assert Trade.objects.get().energy_wh == 1_000
+    assert audit()["differences"] == []

@@ -217,6 +217,15 @@ def test_a_signature_is_the_meters_own(home):
     assert signer({**body, "import_wh": 1235}) != account.address
 
 
+def test_meters_sign_for_the_oracle_and_owners_for_the_exchange():
+    community = {
+        "eip712": {"chainId": 31337, "verifyingContract": "0x" + "e" * 40},
+        "contracts": {"exchange": "0x" + "e" * 40, "oracle": "0x" + "0a" * 20},
+    }
+    assert SigningDomain.of_owners(community) == SigningDomain(31337, community["contracts"]["exchange"])
+    assert SigningDomain.of_meters(community) == SigningDomain(31337, community["contracts"]["oracle"])
+
+
 def battery_kwh(home: Neighbourhood, start: datetime) -> float:
     key = (home.meters["battery"], f"{start:%Y-%m-%dT%H:%M:%SZ}")
     imported, exported = home.platform.readings[key]

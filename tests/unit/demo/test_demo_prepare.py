@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import math
 import stat
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
@@ -13,10 +14,11 @@ from eth_account import Account
 from demo.files import read_json
 from demo.keys import KeyRing
 from demo.onboard import agreements
-from demo.prepare import SCENARIOS, clock_start, find_scenario, meter_id, prepare
+from demo.prepare import SCENARIOS, clock_start, find_scenario, prepare
 from demo.scenario import load_scenario
 from demo.signing import SigningDomain, sign_document
 from demo.yaml_lines import ScenarioError
+from domain.meter_ids import require_own
 
 WALL = datetime(2026, 11, 21, 20, tzinfo=UTC)
 
@@ -65,7 +67,7 @@ def test_addresses_belong_to_the_keys(prepared):
         assert member["wallet_address"] == wallets.account(member["username"]).address
         for meter in member["meters"]:
             assert meter["key_address"] == meters.account(meter["meter_id"]).address
-            assert meter["meter_id"] == meter_id("minimal", member["username"], meter["role"])
+            require_own(meter["meter_id"], account=member["wallet_address"], role=meter["role"])
     assert [[m["role"] for m in member["meters"]] for member in facts["members"]] == [
         ["grid", "pv", "battery"],
         ["grid"],
@@ -141,11 +143,22 @@ def test_owners_sign_the_same_agreements_again(prepared):
     (_, kind, mandate), (_, _, supply) = first
     assert mandate["maxBuyPrice"] == supply["maxImportPrice"] == 300_000
     assert mandate["minSellPrice"] == supply["minFeedInPrice"] == 80_000
-    assert supply["meterId"] == member["meters"][0]["meter_id"]
+    assert mandate["feeCap"] == 0
+    assert mandate["imbalanceCap"] == 300_000
+    assert supply["fallbackImportW"] == member["fallback_import_w"]
+    assert supply["validFrom"] == datetime.fromisoformat(facts["clock"]["start"]).timestamp()
     signature = sign_document(
         KeyRing.wallets(prepared).account("ada"), SigningDomain(31337, agent), kind, mandate
     )
     assert len(signature) == 132
+
+
+def test_a_silent_meter_counts_as_the_member_says_or_else_as_its_mean_load(prepared):
+    members = read_json(prepared / "community.json")["members"]
+    with (SCENARIOS / "minimal.csv").open() as stream:
+        loads_kwh = [float(row["upstairs_kwh"]) for row in csv.DictReader(stream)]
+    mean_w = 1_000 * sum(loads_kwh) / len(loads_kwh)
+    assert [member["fallback_import_w"] for member in members] == [50 * math.ceil(mean_w / 50), 1_000]
 
 
 def test_a_scenario_is_found_by_name_or_path(tmp_path):

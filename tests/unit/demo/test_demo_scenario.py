@@ -56,6 +56,11 @@ def test_our_scenarios_are_valid(name, members):
             "capacity_kwh: 6.4, soc_min_kwh: 7",
             "members.0.battery.soc_min_kwh: must be below",
         ),
+        (
+            "fallback_import_w: 1000",
+            "fallback_import_w: -1",
+            "members.1.fallback_import_w: Input should be greater than or equal to 0",
+        ),
         ("username: ben", "username: ada", 'members.1.username: "ada" is already the username of members.0'),
         ("username: ben", "username: operator", 'members.1.username: "operator" is reserved'),
         ("username: ben", "username: Ben Sato", "members.1.username: String should match pattern"),

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
-from launch.environment import ADDRESSES, CHAIN_KEYS, ROOT
+from launch.environment import ADDRESSES, ATTESTOR_KEYS, CHAIN_KEYS, ROOT
 from launch.processes import TABLE, Kind
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -59,7 +59,7 @@ def test_a_process_is_told_what_it_is_given_and_no_more():
     )
 
     assert worker.environment == {
-        name: reserved[name] for name in ("OPERATOR_KEY", "REGISTRAR_KEY", "AGENT_KEY")
+        name: reserved[name] for name in ("OPERATOR_KEY", "REGISTRAR_KEY", "AGENT_KEY", *ATTESTOR_KEYS)
     }
 
 
@@ -83,7 +83,7 @@ def test_every_image_is_pinned_to_a_version():
 
 def test_every_variable_is_documented():
     documented = set(
-        re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+        re.findall(r"^\| `([A-Z_0-9]+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
     )
 
     used = {name for service in SERVICES.values() for name in service["environment"] if "build" in service}

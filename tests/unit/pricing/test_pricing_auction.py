@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import FieldError
 from domain.market import Clearing, Order, Side
-from pricing.auction import clear, midpoint_down
+from pricing.auction import clear, midpoint_down, rematch
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -14,7 +14,8 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 def order(name, side, energy_wh, limit, **given):
     placed_at = AT + timedelta(seconds=given.get("seconds", 0))
     participant = given.get("participant", name)
-    return Order(name, participant, f"meter-{name}", side, energy_wh, limit, placed_at)
+    meter = given.get("meter", f"meter-{name}")
+    return Order(name, participant, meter, side, energy_wh, limit, placed_at, given.get("k", 0))
 
 
 def bid(name, energy_wh, limit, **given):
@@ -59,7 +60,7 @@ def test_ties_go_to_the_earlier_order_then_the_lower_id():
         offer("b", 100, 50),
     )
     result = clear([late, second, first, bid("x", 250, 60)])
-    assert pairs(result) == [("x", "b", 100), ("x", "c", 100), ("x", "a-late", 50)]
+    assert sorted(pairs(result)) == [("x", "a-late", 50), ("x", "b", 100), ("x", "c", 100)]
 
 
 def test_half_a_micro_unit_goes_to_the_buyers():
@@ -81,3 +82,23 @@ def test_one_participant_may_hold_many_orders_of_one_side():
         [bid("b1", 5, 100, participant="ana"), bid("b2", 5, 90, participant="ana"), offer("s", 9, 80)]
     )
     assert pairs(result) == [("b1", "s", 5), ("b2", "s", 4)]
+
+
+def test_pairs_follow_from_meters_and_k_alone():
+    """Whoever was keener: the bids b, a and the offers d, c, laid end to end."""
+    book = [
+        bid("a", 300, 200, meter="m2"),
+        bid("b", 200, 190, meter="m1"),
+        offer("c", 350, 100, meter="m3", k=7, participant="eva"),
+        offer("d", 150, 110, meter="m3", k=2, participant="eva"),
+    ]
+    assert pairs(clear(book)) == [("b", "d", 150), ("b", "c", 50), ("a", "c", 300)]
+
+
+def test_of_what_is_left_of_a_clearing_the_less_keen_are_cut():
+    left = [bid("a", 300, 200), bid("b", 300, 190), offer("c", 400, 100)]
+    result = rematch(left, 150)
+    assert pairs(result) == [("a", "c", 300), ("b", "c", 100)]
+    assert (result.price_micro_per_kwh, result.traded_wh) == (150, 400)
+    assert result.welfare_micro == (300 * 200 + 100 * 190 - 400 * 100) // 1000
+    assert rematch(left[:2], 150).trades == ()

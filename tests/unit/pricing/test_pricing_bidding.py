@@ -10,7 +10,7 @@ from domain.forecast import Forecast
 from domain.market import SettlementPrices, Side
 from domain.time import TimeGrid
 from pricing.bidding import OutsidePrices, net_quantiles, order_blocks
-from pricing.settlement import settle_meter
+from pricing.settlement import Purchase, Sale, settle_meter
 
 PRICES = OutsidePrices(retail_import=200_000, feed_in=50_000, imbalance=260_000, fee=1_000)
 LEVELS = (0.1, 0.5, 0.9)
@@ -73,8 +73,8 @@ def gain_micro(block, need_wh, clearing):
         return settle_meter(
             imported_wh=max(need_wh, 0),
             exported_wh=max(-need_wh, 0),
-            bought_wh=bought_wh,
-            sold=sold,
+            bought=[Purchase(bought_wh, clearing)],
+            sold=[Sale(wh, clearing, cap) for wh, cap in sold],
             prices=prices,
         ).net_micro
 

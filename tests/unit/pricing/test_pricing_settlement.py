@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import FieldError
 from domain.market import SettlementPrices
-from pricing.settlement import MeterInterval, fallback, settle_interval, settle_meter
+from pricing.settlement import MeterInterval, Purchase, Sale, fallback, settle_interval, settle_meter
 
 PRICES = SettlementPrices(
     clearing=120_000, retail_import=200_000, feed_in=50_000, imbalance=260_000, fee=1_000
@@ -17,8 +17,24 @@ NO_CAP = 10**9
 
 
 def settle(imported_wh=0, exported_wh=0, bought_wh=0, sold=(), prices=PRICES):
+    """At the clearing price; `sold` are (Wh, cap)."""
     return settle_meter(
-        imported_wh=imported_wh, exported_wh=exported_wh, bought_wh=bought_wh, sold=sold, prices=prices
+        imported_wh=imported_wh,
+        exported_wh=exported_wh,
+        bought=[Purchase(bought_wh, prices.clearing)],
+        sold=[Sale(wh, prices.clearing, cap) for wh, cap in sold],
+        prices=prices,
+    )
+
+
+def meter(name, reading, bought_wh=0, sold=()):
+    bought = (Purchase(bought_wh, PRICES.clearing),) if bought_wh else ()
+    return MeterInterval(
+        name,
+        *reading,
+        bought,
+        tuple(Sale(wh, PRICES.clearing, cap) for wh, cap in sold),
+        fallback_import_w=100,
     )
 
 
@@ -52,9 +68,30 @@ def test_delivery_fills_sell_orders_in_fill_order_and_each_cap_is_its_own():
     assert swapped.shortfall_micro == 0
 
 
-def test_shortfall_is_rounded_up_once_per_order():
+def test_purchase_sale_and_shortfall_are_rounded_once_over_their_sums():
     prices = SettlementPrices(clearing=0, retail_import=0, feed_in=0, imbalance=1, fee=0)
-    assert settle(sold=[(1, 1), (1, 1)], prices=prices).shortfall_micro == 2
+    assert settle(sold=[(1, 1), (1, 1)], prices=prices).shortfall_micro == 1
+    line = settle_meter(
+        imported_wh=11,
+        exported_wh=7,
+        bought=[Purchase(5, 100_100), Purchase(6, 99_950)],
+        sold=[Sale(5, 100_100, NO_CAP), Sale(6, 99_950, NO_CAP)],
+        prices=PRICES,
+    )
+    assert line.purchase_micro == 1_101  # 1,100.2, of 500.5 and 599.7
+    assert line.sale_micro == 700  # 700.4, of 500.5 and 199.9
+    assert line.shortfall_micro == 641  # 4 Wh at 260,000 - 99,950
+
+
+def test_each_trade_has_its_own_price():
+    line = settle_meter(
+        imported_wh=0,
+        exported_wh=1_000,
+        bought=[],
+        sold=[Sale(1_000, 90_000, NO_CAP), Sale(1_000, 250_000, NO_CAP)],
+        prices=PRICES,
+    )
+    assert (line.sale_micro, line.shortfall_micro) == (90_000, 10_000)
 
 
 def test_no_shortfall_charge_when_imbalance_is_cheaper_than_clearing():
@@ -70,25 +107,28 @@ def test_charges_round_up_and_credits_round_down():
     assert (seller.sale_micro, seller.feed_in_micro, seller.fee_micro) == (0, 0, 1)
 
 
-def test_missing_reading_takes_what_was_bought_and_delivers_nothing():
-    assert fallback(700) == (700, 0)
-    result = settle_interval(
-        [MeterInterval("a", None, None, 0, ((700, NO_CAP),)), MeterInterval("b", 700, 0, 700)], PRICES
-    )
-    assert result.estimated == (True, False)
+def test_missing_reading_takes_what_was_bought_or_agreed_and_delivers_nothing():
+    assert fallback(700, import_w=100, interval_s=3_600) == (700, 0)
+    assert fallback(24, import_w=101, interval_s=900) == (25, 0)
+    meters = [
+        meter("a", (None, None), sold=[(700, NO_CAP)]),
+        meter("b", (700, 0), 700),
+        meter("c", (None, None)),
+    ]
+    result = settle_interval(meters, PRICES, interval_s=900)
+    assert result.estimated == (True, False, True)
     assert result.lines[0].delivered_wh == 0
     assert result.lines[0].shortfall_micro == 700 * 140
+    assert [line.imported_wh for line in result.lines] == [25, 700, 25]
 
 
 def test_interval_conserves_money():
-    result = settle_interval(
-        [
-            MeterInterval("a", 0, 1_234, 0, ((777, NO_CAP), (222, 3))),
-            MeterInterval("b", 1_001, 0, 999),
-            MeterInterval("c", 333, 0, 0),
-        ],
-        PRICES,
-    )
+    meters = [
+        meter("a", (0, 1_234), sold=((777, NO_CAP), (222, 3))),
+        meter("b", (1_001, 0), 999),
+        meter("c", (333, 0)),
+    ]
+    result = settle_interval(meters, PRICES, interval_s=900)
     paid_in = sum(line.net_micro for line in result.lines)
     assert paid_in == result.retailer_delta_micro + result.fees_micro
     assert result.fees_micro == 999 + 999
@@ -111,14 +151,14 @@ def test_negative_figures_are_refused_by_name(change, field):
 @pytest.mark.parametrize(
     ("meters", "field"),
     [
-        ([MeterInterval("a", 0, 0, 5)], "sold"),
-        ([MeterInterval("a", 0, 0, 0), MeterInterval("a", 0, 0, 0)], "meter_id"),
-        ([MeterInterval("a", 0, None, 0)], "exported_wh"),
+        ([meter("a", (0, 0), 5)], "sold"),
+        ([meter("a", (0, 0)), meter("a", (0, 0))], "meter_id"),
+        ([meter("a", (0, None))], "exported_wh"),
     ],
 )
 def test_an_interval_that_does_not_add_up_is_refused(meters, field):
     with pytest.raises(FieldError) as caught:
-        settle_interval(meters, PRICES)
+        settle_interval(meters, PRICES, interval_s=900)
     assert caught.value.field == field
 
 
@@ -130,9 +170,15 @@ def vector_cases():
 @pytest.mark.parametrize("case", vector_cases(), ids=lambda case: case["name"])
 def test_vectors_shared_with_solidity(case):
     reading = case["reading"] and (case["reading"]["imported_wh"], case["reading"]["exported_wh"])
-    sold = [(order["energy_wh"], order["imbalance_cap"]) for order in case["sold"]]
-    imported_wh, exported_wh = reading or fallback(case["bought_wh"])
-    line = settle(imported_wh, exported_wh, case["bought_wh"], sold, SettlementPrices(**case["prices"]))
+    bought_wh = sum(bought["energy_wh"] for bought in case["bought"])
+    imported_wh, exported_wh = reading or (max(bought_wh, case["fallback_import_wh"]), 0)
+    line = settle_meter(
+        imported_wh=imported_wh,
+        exported_wh=exported_wh,
+        bought=[Purchase(**bought) for bought in case["bought"]],
+        sold=[Sale(**sold) for sold in case["sold"]],
+        prices=SettlementPrices(**case["prices"]),
+    )
     assert asdict(line) == case["line"]
     assert line.net_micro == case["net_micro"]
     assert case["estimated"] == (case["reading"] is None)

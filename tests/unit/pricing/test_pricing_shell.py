@@ -32,10 +32,10 @@ def test_settle(tmp_path):
         "fee": 0,
     }
     meters = [
-        {"meter_id": "a", "imported_wh": None, "exported_wh": None, "bought_wh": 400, "sold": []},
-        {"meter_id": "b", "imported_wh": 0, "exported_wh": 400, "bought_wh": 0, "sold": [[400, 10]]},
+        {"meter_id": "a", "imported_wh": None, "exported_wh": None, "bought": [[400, 120_000]]},
+        {"meter_id": "b", "imported_wh": 0, "exported_wh": 400, "sold": [[400, 120_000, 10]]},
     ]
-    interval.write_text(json.dumps({"prices": prices, "meters": meters}))
+    interval.write_text(json.dumps({"interval_s": 900, "prices": prices, "meters": meters}))
     assert main(["settle", "--interval", str(interval), "--out", str(out)]) == 0
     result = json.loads(out.read_text())
     assert [line["net_micro"] for line in result["lines"]] == [48_000, -48_000]

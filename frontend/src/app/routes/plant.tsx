@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { Headline } from "@/features/kpi/headline";
 import { ReportPanel } from "@/features/kpi/report-panel";
+import { OutboxPanel } from "@/features/pipeline/outbox-panel";
 import { PlantPanel } from "@/features/pipeline/plant-panel";
 import { ChainPanel } from "@/features/settlement/chain-panel";
 import { HomesPanel } from "@/features/telemetry/homes-panel";
@@ -15,6 +16,7 @@ export default function Plant() {
   return (
     <div className={classes.page}>
       <Headline live={live} className={classes.wide} />
+      <OutboxPanel className={classes.wide} />
       <PlantPanel />
       <ChainPanel chain={live?.chain} />
       <ReportPanel className={classes.wide} />

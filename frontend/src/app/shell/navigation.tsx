@@ -18,13 +18,14 @@ const COMMUNITY: Place = { to: "/", icon: "community", label: "nav.community" };
 const HOME: Place = { to: "/home", icon: "home", label: "nav.home" };
 const TRADE: Place = { to: "/trade", icon: "trade", label: "nav.trade" };
 const BILLS: Place = { to: "/bills", icon: "bills", label: "nav.bills" };
+const AGREEMENTS: Place = { to: "/agreements", icon: "agreements", label: "nav.agreements" };
 const PLANT: Place = { to: "/plant", icon: "plant", label: "nav.plant" };
 
 /** Left rail on wide screens, bottom bar on phones. */
 export function Navigation() {
   const text = useText();
   const { data: me } = useQuery(meQuery);
-  const places = me && me.role !== "prosumer" ? [COMMUNITY, PLANT, TRADE, BILLS] : [COMMUNITY, HOME, TRADE, BILLS];
+  const places = me && me.role !== "prosumer" ? [COMMUNITY, PLANT, TRADE, BILLS] : [COMMUNITY, HOME, TRADE, BILLS, AGREEMENTS];
   return (
     <nav className={classes.nav} aria-label={text("nav.label")}>
       <div className={classes.brand}>

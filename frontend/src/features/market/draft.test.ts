@@ -7,6 +7,8 @@ const mandate = {
   agent_address: "0x0",
   max_buy_micro_per_kwh: 540_000,
   min_sell_micro_per_kwh: 80_000,
+  fee_cap_micro_per_kwh: 2_000,
+  imbalance_cap_micro_per_kwh: 540_000,
   max_wh_per_day: 10_000,
   valid_until: "2030-01-01T00:00:00Z",
 };

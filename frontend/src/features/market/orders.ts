@@ -51,8 +51,12 @@ export function usePlaceOrder() {
 
 /** viem is loaded only by those who sign with a wallet. */
 async function signed(draft: Draft, community: Community, participant: NonNullable<Me["participant"]>): Promise<SignedOrder> {
-  const { signOrder } = await import("./wallet");
-  return signOrder({ draft, community, meterId: participant.meter_id });
+  const query = { interval_start: draft.interval.start };
+  const [{ signOrder }, { nonce }] = await Promise.all([
+    import("./wallet"),
+    unwrap(api.GET("/api/v1/orders/nonce", { params: { query } })),
+  ]);
+  return signOrder({ draft, community, meterId: participant.meter_id, nonce });
 }
 
 export function useCancelOrder() {

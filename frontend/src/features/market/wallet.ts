@@ -1,42 +1,29 @@
 /** Signing an order with the wallet in the browser (EIP-1193). */
-import { createWalletClient, custom, type EIP1193Provider, type Hex } from "viem";
+import type { Hex } from "viem";
 
 import type { Community, SignedOrder } from "@/lib/api/types";
 import { SIDE_CODE, TYPES, type OrderMessage } from "@/lib/eip712";
+import { connect, exchangeDomain } from "@/lib/wallet";
 
 import type { Draft } from "./draft";
-
-declare global {
-  interface Window {
-    ethereum?: EIP1193Provider;
-  }
-}
 
 interface Signing {
   draft: Draft;
   community: Community;
   meterId: string;
-}
-
-/** A nonce that no order of this owner has: 53 random bits, as nonces are unordered. */
-function freshNonce(): number {
-  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
-  return (high & 0x1fffff) * 2 ** 32 + low;
+  /** One of the 256 that the owner has for the interval: its start x 256 + k, not yet used. */
+  nonce: number;
 }
 
 /** The order as typed data, shown by the wallet and signed there; caps are the interval's own prices. */
-export async function signOrder({ draft, community, meterId }: Signing): Promise<SignedOrder> {
-  if (!window.ethereum) throw new Error("no wallet");
-  const wallet = createWalletClient({ transport: custom(window.ethereum) });
-  const [account] = await wallet.requestAddresses();
-  if (!account) throw new Error("no account");
+export async function signOrder({ draft, community, meterId, nonce }: Signing): Promise<SignedOrder> {
+  const { wallet, account } = await connect();
   const start = Date.parse(draft.interval.start) / 1000;
   const end = Date.parse(draft.interval.end) / 1000;
   const feeCap = draft.interval.fee_micro_per_kwh;
   // A seller bears the imbalance price when it does not deliver; a buyer never does.
   const shortfall = Math.max(draft.interval.imbalance_micro_per_kwh - draft.limit, 0);
   const imbalanceCap = draft.side === "sell" ? shortfall : 0;
-  const nonce = freshNonce();
   const message: OrderMessage = {
     owner: account,
     meterId: meterId as Hex,
@@ -50,10 +37,9 @@ export async function signOrder({ draft, community, meterId }: Signing): Promise
     nonce: BigInt(nonce),
     expiry: BigInt(start),
   };
-  const { chainId, verifyingContract, name, version } = community.eip712;
   const signature = await wallet.signTypedData({
     account,
-    domain: { chainId, verifyingContract: verifyingContract as Hex, name, version },
+    domain: exchangeDomain(community),
     types: { Order: TYPES.Order },
     primaryType: "Order",
     message,

@@ -1,18 +1,13 @@
 import { Skeleton } from "@mantine/core";
-import { queryOptions, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 
 import { DataTable } from "@/components/data-table";
 import { Empty, Failure } from "@/components/failure";
 import { Panel } from "@/components/panel";
-import { api, unwrap } from "@/lib/api/client";
 import { useFormats } from "@/lib/use-formats";
 import { useText } from "@/lib/text";
 
-const pipelineQuery = queryOptions({
-  queryKey: ["pipeline"],
-  queryFn: () => unwrap(api.GET("/api/v1/pipeline/status")),
-  refetchInterval: 5_000,
-});
+import { pipelineQuery } from "./status";
 
 /** What the flow is waiting for, if anything. */
 export function PlantPanel({ className }: { className?: string | undefined }) {

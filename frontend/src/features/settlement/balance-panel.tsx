@@ -58,6 +58,19 @@ export function BalancePanel({ participant, className }: BalancePanelProps) {
                     })}
                   </dd>
                 </div>
+                <div>
+                  <dt>{text("balance.caps")}</dt>
+                  <dd>
+                    {text("balance.capsAre", {
+                      fee: format.price(account.mandate.fee_cap_micro_per_kwh),
+                      imbalance: format.price(account.mandate.imbalance_cap_micro_per_kwh),
+                    })}
+                  </dd>
+                </div>
+                <div>
+                  <dt>{text("balance.until")}</dt>
+                  <dd>{format.localDate(account.mandate.valid_until)}</dd>
+                </div>
               </>
             )}
           </dl>

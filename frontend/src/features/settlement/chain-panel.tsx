@@ -27,6 +27,7 @@ export function ChainPanel({ chain, className }: { chain: Live["chain"] | undefi
             <Count value={chain.commitments} name={text("chain.commitments")} />
             <Count value={chain.settled} name={text("chain.settled")} />
             <Count value={chain.pending} name={text("chain.pending")} />
+            {chain.lapsed > 0 && <Count value={chain.lapsed} name={text("chain.lapsed")} />}
           </div>
           <dl className={classes.facts}>
             <Fact name={text("chain.block")}>

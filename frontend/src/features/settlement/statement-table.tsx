@@ -61,5 +61,5 @@ export function StatementTable({ lines, oneDay, onOpen }: StatementTableProps) {
       footer: format.money(total(lines, "net_micro")),
     },
   ];
-  return <DataTable caption={text("bill.kicker")} columns={columns} rows={newest} rowKey={(line) => line.interval_start} maxHeight={560} />;
+  return <DataTable caption={text("bill.kicker")} columns={columns} rows={newest} rowKey={(line) => `${line.interval_start} ${line.meter_id}`} maxHeight={560} />;
 }

@@ -15,6 +15,7 @@ export function statementQuery(from: string, to: string, participant?: string) {
 
 const FIELDS = [
   "interval_start",
+  "meter_id",
   "imported_wh",
   "exported_wh",
   "bought_wh",
@@ -30,7 +31,9 @@ const FIELDS = [
   "feed_in_micro",
   "net_micro",
   "estimated",
+  "reading_signature",
   "tx_hash",
+  "block_number",
 ] as const satisfies readonly (keyof StatementLine)[];
 
 /** The lines as they settled: Wh and micro-units, whole numbers. */

@@ -294,6 +294,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/orders/nonce": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show a nonce that my next order for the interval can have. */
+        get: operations["orders_nonce_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipeline/status": {
         parameters: {
             query?: never;
@@ -483,6 +500,7 @@ export interface components {
             side: components["schemas"]["TradingSide"];
             /** Format: date-time */
             interval_start: string;
+            /** Format: int64 */
             energy_wh: number;
             /** Format: int64 */
             limit_micro_per_kwh: number;
@@ -499,6 +517,8 @@ export interface components {
             block_time: string | null;
             commitments: number;
             settled: number;
+            /** @description delivery intervals that were not settled in time and never will be */
+            lapsed: number;
             pending: number;
             last_settled: components["schemas"]["LastSettled"] | null;
         };
@@ -561,6 +581,7 @@ export interface components {
             token: string;
             exchange: string;
             registry: string;
+            oracle: string;
         };
         /** @description A sign-in. */
         CredentialsRequest: {
@@ -590,7 +611,7 @@ export interface components {
             name: string;
             role: string;
         };
-        /** @description The domain that every signature is bound to. */
+        /** @description What owners and agents sign for; readings have ``contracts.oracle`` as their verifying contract. */
         Eip712Domain: {
             name: string;
             version: string;
@@ -642,9 +663,10 @@ export interface components {
          *     * `cleared` - Cleared
          *     * `committed` - Committed
          *     * `settled` - Settled
+         *     * `lapsed` - Lapsed
          * @enum {string}
          */
-        IntervalStateEnum: "open" | "cleared" | "committed" | "settled";
+        IntervalStateEnum: "open" | "cleared" | "committed" | "settled" | "lapsed";
         /** @description The newest settled interval. */
         LastSettled: {
             /** Format: date-time */
@@ -677,6 +699,10 @@ export interface components {
             /** Format: int64 */
             min_sell_micro_per_kwh: number;
             /** Format: int64 */
+            fee_cap_micro_per_kwh: number;
+            /** Format: int64 */
+            imbalance_cap_micro_per_kwh: number;
+            /** Format: int64 */
             max_wh_per_day: number;
             /** Format: date-time */
             valid_until: string;
@@ -689,6 +715,10 @@ export interface components {
             maxBuyPrice: number;
             /** Format: int64 */
             minSellPrice: number;
+            /** Format: int64 */
+            feeCap: number;
+            /** Format: int64 */
+            imbalanceCap: number;
             /** Format: int64 */
             maxWhPerDay: number;
             /** Format: int64 */
@@ -704,6 +734,10 @@ export interface components {
             maxBuyPrice: number;
             /** Format: int64 */
             minSellPrice: number;
+            /** Format: int64 */
+            feeCap: number;
+            /** Format: int64 */
+            imbalanceCap: number;
             /** Format: int64 */
             maxWhPerDay: number;
             /** Format: int64 */
@@ -742,6 +776,10 @@ export interface components {
          * @enum {string}
          */
         NameEnum: "order" | "match" | "commitment" | "reading" | "settlement" | "bill";
+        /** @description A nonce that an order can be signed with. */
+        Nonce: {
+            nonce: number;
+        };
         /** @description An order and how far it has come. */
         Order: {
             /** Format: uuid */
@@ -954,6 +992,7 @@ export interface components {
             side: components["schemas"]["TradingSide"];
             /** Format: date-time */
             interval_start: string;
+            /** Format: int64 */
             energy_wh: number;
             /** Format: int64 */
             limit_micro_per_kwh: number;
@@ -984,19 +1023,26 @@ export interface components {
          * @description * `register` - register
          *     * `commit` - commit
          *     * `settle` - settle
+         *     * `release` - release
          * @enum {string}
          */
-        StageEnum: "register" | "commit" | "settle";
+        StageEnum: "register" | "commit" | "settle" | "release";
         /** @description A member's lines and their sums. */
         Statement: {
             participant: string;
             lines: components["schemas"]["StatementLine"][];
             totals: components["schemas"]["Totals"];
         };
-        /** @description One interval's bill; ``net_micro`` is positive when the member pays. */
+        /**
+         * @description One interval's bill; ``net_micro`` is positive when the member pays.
+         *
+         *     ``tx_hash`` and ``block_number`` are null until the chain has settled it; ``reading_signature`` is the
+         *     meter's, null where no reading came here.
+         */
         StatementLine: {
             /** Format: date-time */
             interval_start: string;
+            meter_id: string;
             /** Format: int64 */
             imported_wh: number;
             /** Format: int64 */
@@ -1030,7 +1076,9 @@ export interface components {
             net_micro: number;
             /** @description no reading came before the deadline: the published fallback applies */
             estimated: boolean;
+            reading_signature: string | null;
             tx_hash: string | null;
+            block_number: number | null;
         };
         /** @description What a device does now; positive power flows into the site or the battery. */
         StatusRequest: {
@@ -1063,11 +1111,14 @@ export interface components {
         /** @description The EIP-712 message ``SupplyAgreement``. */
         SupplyMessage: {
             owner: string;
-            meterId: string;
             /** Format: int64 */
             maxImportPrice: number;
             /** Format: int64 */
             minFeedInPrice: number;
+            /** Format: int64 */
+            fallbackImportW: number;
+            /** Format: int64 */
+            validFrom: number;
             /** Format: int64 */
             validUntil: number;
             /** Format: int64 */
@@ -1076,11 +1127,14 @@ export interface components {
         /** @description The EIP-712 message ``SupplyAgreement``. */
         SupplyMessageRequest: {
             owner: string;
-            meterId: string;
             /** Format: int64 */
             maxImportPrice: number;
             /** Format: int64 */
             minFeedInPrice: number;
+            /** Format: int64 */
+            fallbackImportW: number;
+            /** Format: int64 */
+            validFrom: number;
             /** Format: int64 */
             validUntil: number;
             /** Format: int64 */
@@ -1551,6 +1605,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Order"];
+                };
+            };
+        };
+    };
+    orders_nonce_retrieve: {
+        parameters: {
+            query: {
+                interval_start: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nonce"];
                 };
             };
         };

@@ -1,27 +1,24 @@
-"""Writes of the market: intervals opened, orders taken, auctions cleared, states moved on."""
+"""Orders taken and withdrawn."""
 
-from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
-from backend.market.models import DeliveryInterval, Order, Trade
+from backend.market.models import DeliveryInterval, Order
 from backend.registry import queries as registry
 from backend.registry import signing
-from backend.registry.models import Community, Meter, Participant
+from backend.registry.models import Community, Mandate, Meter, Participant
 from domain.errors import FieldError
+from domain.market import MAX_UINT32, ORDERS_AN_INTERVAL, first_nonce
 from domain.time import require_utc
 from domain.typed_data import SIDE_CODE
-from domain.units import amount_micro_down
-from pricing.auction import clear
 
 State = DeliveryInterval.State
-MAX_WH = 10**9
-MAX_PRICE = 10**12
+MAX_WH = MAX_PRICE = MAX_UINT32
+MAX_ORDERS_A_METER = 63  # a batch counts them with six bits
+PRICES = ("limit_micro_per_kwh", "fee_cap_micro_per_kwh", "imbalance_cap_micro_per_kwh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +55,6 @@ class SignedOrder:
         }
 
 
-def open_intervals(as_of: datetime) -> int:
-    """Open every delivery interval whose gate is open at ``as_of``; returns how many are new."""
-    community = registry.community()
-    tariff = community.to_tariff()
-    start = max(registry.first_interval_start(community), registry.interval_start(community, as_of))
-    horizon = as_of + timedelta(hours=community.gate_open_h)
-    known = set(
-        DeliveryInterval.objects.filter(start__gte=start, start__lte=horizon).values_list("start", flat=True)
-    )
-    fresh = []
-    while start <= horizon:
-        if start not in known:
-            retail = tariff.import_price(start)
-            fresh.append(
-                DeliveryInterval(
-                    start=start,
-                    end=start + community.step,
-                    gate_closure=community.gate_closure(start),
-                    retail_micro_per_kwh=retail,
-                    feed_in_micro_per_kwh=tariff.feed_in_micro_per_kwh,
-                    imbalance_micro_per_kwh=retail,
-                    fee_micro_per_kwh=tariff.fee_micro_per_kwh,
-                )
-            )
-        start += community.step
-    return len(DeliveryInterval.objects.bulk_create(fresh, ignore_conflicts=True))
-
-
 @transaction.atomic
 def place_order(received: SignedOrder, *, as_of: datetime) -> Order:
     """Store a signed order; FieldError names the field when any part of it is wrong or too late.
@@ -106,9 +75,7 @@ def place_order(received: SignedOrder, *, as_of: datetime) -> Order:
     _check_terms(received, interval)
     owner = meter.site.participant
     signer, by_agent = _signer(received, community, owner)
-    opposite = interval.orders.filter(participant=owner, state=Order.State.OPEN).exclude(side=received.side)
-    if opposite.exists():
-        raise FieldError("side", "this member already has open orders on the other side of this interval")
+    _check_book(received, interval, meter)
     try:
         with transaction.atomic():
             return Order.objects.create(
@@ -142,20 +109,33 @@ def _own_meter(received: SignedOrder) -> Meter:
     return meter
 
 
+def _check_book(received: SignedOrder, interval: DeliveryInterval, meter: Meter) -> None:
+    live = interval.orders.filter(participant=meter.site.participant, state=Order.State.OPEN)
+    if live.exclude(side=received.side).exists():
+        raise FieldError("side", "this member already has open orders on the other side of this interval")
+    if live.filter(meter=meter).count() >= MAX_ORDERS_A_METER:
+        raise FieldError("meter_id", f"has {MAX_ORDERS_A_METER} open orders in this interval already")
+
+
 def _check_terms(received: SignedOrder, interval: DeliveryInterval) -> None:
     if received.interval_s != interval.interval_s:
         raise FieldError("interval_s", f"must be {interval.interval_s}")
     if not 0 < received.energy_wh <= MAX_WH:
         raise FieldError("energy_wh", f"must lie in [1, {MAX_WH}]")
-    for name in ("limit_micro_per_kwh", "fee_cap_micro_per_kwh", "imbalance_cap_micro_per_kwh"):
+    for name in PRICES:
         if not 0 <= getattr(received, name) <= MAX_PRICE:
             raise FieldError(name, f"must lie in [0, {MAX_PRICE}]")
     if received.fee_cap_micro_per_kwh < interval.fee_micro_per_kwh:
         raise FieldError("fee_cap_micro_per_kwh", f"must allow the fee of {interval.fee_micro_per_kwh}")
     if require_utc(received.expiry, "expiry") < interval.start:
         raise FieldError("expiry", "must not be before the start of delivery")
-    if not 0 <= received.nonce < 2**63:
-        raise FieldError("nonce", "must lie in [0, 2^63)")
+    first = first_nonce(interval.start)
+    if not first <= received.nonce < first + ORDERS_AN_INTERVAL:
+        raise FieldError(
+            "nonce",
+            f"must be the interval's start in Unix seconds x {ORDERS_AN_INTERVAL} + k, "
+            f"so lie in [{first}, {first + ORDERS_AN_INTERVAL})",
+        )
 
 
 def _signer(received: SignedOrder, community: Community, owner: Participant) -> tuple[str, bool]:
@@ -169,6 +149,11 @@ def _signer(received: SignedOrder, community: Community, owner: Participant) -> 
             "was made neither by the owner nor by an agent with a mandate",
             code="wrong_signature",
         )
+    _check_mandate(received, mandate)
+    return signer, True
+
+
+def _check_mandate(received: SignedOrder, mandate: Mandate) -> None:
     limit = received.limit_micro_per_kwh
     if received.side == "buy" and limit > mandate.max_buy_micro_per_kwh:
         raise FieldError("limit_micro_per_kwh", f"the mandate allows at most {mandate.max_buy_micro_per_kwh}")
@@ -176,7 +161,9 @@ def _signer(received: SignedOrder, community: Community, owner: Participant) -> 
         raise FieldError(
             "limit_micro_per_kwh", f"the mandate asks for at least {mandate.min_sell_micro_per_kwh}"
         )
-    return signer, True
+    for name in ("fee_cap_micro_per_kwh", "imbalance_cap_micro_per_kwh"):
+        if getattr(received, name) > getattr(mandate, name):
+            raise FieldError(name, f"the mandate allows at most {getattr(mandate, name)}")
 
 
 def _next_sequence() -> int:
@@ -205,92 +192,3 @@ def cancel_order(order_id: str, *, participant_id: int, as_of: datetime) -> Orde
     order.state = Order.State.CANCELLED
     order.save(update_fields=["state"])
     return order
-
-
-@transaction.atomic
-def clear_interval(interval_id: int, *, as_of: datetime) -> bool:
-    """Run the call auction of a closed interval; False when that was done before or the gate is open."""
-    interval = DeliveryInterval.objects.select_for_update().get(pk=interval_id)
-    if interval.state != State.OPEN or as_of < interval.gate_closure:
-        return False
-    orders = {
-        order.clearing_id: order
-        for order in interval.orders.filter(state=Order.State.OPEN)
-        .select_related("meter")
-        .order_by("sequence")
-    }
-    clearing = clear([order.to_domain() for order in orders.values()])
-    Trade.objects.bulk_create(
-        Trade(
-            interval=interval,
-            buy_order=orders[trade.buy_order_id],
-            sell_order=orders[trade.sell_order_id],
-            energy_wh=trade.energy_wh,
-            price_micro_per_kwh=trade.price_micro_per_kwh,
-        )
-        for trade in clearing.trades
-    )
-    for trade in clearing.trades:
-        orders[trade.buy_order_id].matched_wh += trade.energy_wh
-        orders[trade.sell_order_id].matched_wh += trade.energy_wh
-    for order in orders.values():
-        order.state = Order.State.MATCHED if order.matched_wh else Order.State.UNMATCHED
-    Order.objects.bulk_update(orders.values(), ["matched_wh", "state"])
-    interval.clearing_micro_per_kwh = clearing.price_micro_per_kwh
-    interval.traded_wh = clearing.traded_wh
-    interval.welfare_micro = clearing.welfare_micro
-    interval.state = State.CLEARED
-    interval.save()
-    return True
-
-
-def mark_committed(interval_id: int) -> None:
-    """The batch root is on chain: from now on the match cannot be rewritten."""
-    DeliveryInterval.objects.filter(pk=interval_id, state=State.CLEARED).update(state=State.COMMITTED)
-
-
-@transaction.atomic
-def void_trades(interval_id: int, *, keep: Collection[int] = ()) -> int:
-    """Undo the trades of an interval that the chain will not settle; returns how many.
-
-    ``keep`` names the trades (by key) that stand: none where the interval was not committed in time.
-    """
-    interval = DeliveryInterval.objects.select_for_update().get(pk=interval_id)
-    removed, _ = interval.trades.exclude(pk__in=keep).delete()
-    if not removed:
-        return 0
-    kept = list(interval.trades.select_related("buy_order", "sell_order"))
-    matched_wh: Counter[UUID] = Counter()
-    for trade in kept:
-        matched_wh[trade.buy_order_id] += trade.energy_wh
-        matched_wh[trade.sell_order_id] += trade.energy_wh
-    orders = list(interval.orders.filter(state=Order.State.MATCHED))
-    for order in orders:
-        order.matched_wh = matched_wh[order.pk]
-        order.state = Order.State.MATCHED if order.matched_wh else Order.State.UNMATCHED
-    Order.objects.bulk_update(orders, ["matched_wh", "state"])
-    interval.traded_wh = sum(trade.energy_wh for trade in kept)
-    interval.welfare_micro = sum(
-        amount_micro_down(
-            trade.energy_wh, trade.buy_order.limit_micro_per_kwh - trade.sell_order.limit_micro_per_kwh
-        )
-        for trade in kept
-    )
-    if not kept:
-        interval.clearing_micro_per_kwh = None
-    interval.save()
-    return removed
-
-
-def mark_settled(interval_id: int) -> None:
-    """The chain has settled the interval."""
-    DeliveryInterval.objects.filter(pk=interval_id, state__in=[State.CLEARED, State.COMMITTED]).update(
-        state=State.SETTLED
-    )
-
-
-def mark_lost(interval_id: int, *, committed: bool) -> None:
-    """The chain has lost the block that settled the interval, and unless ``committed`` its commitment too."""
-    state = State.COMMITTED if committed else State.CLEARED
-    found = DeliveryInterval.objects.filter(pk=interval_id, state__in=[State.COMMITTED, State.SETTLED])
-    found.update(state=state)

@@ -69,7 +69,7 @@ def settled(retailer_micro=RETAILER_MICRO, *, readings=READINGS, fills=FILLS, bi
     )
     size = events.BILATERAL_FILL_BYTES if bilateral else events.UNIFORM_FILL_BYTES
     executed = b"".join(
-        (place.to_bytes(2) + bytes([side, k]) + b"".join(n.to_bytes(4) for n in (wh, cap, price)))[:size]
+        (place.to_bytes(2) + bytes([side << 7, k]) + b"".join(n.to_bytes(4) for n in (wh, cap, price)))[:size]
         for place, side, k, wh, cap, price in fills
     )
     data = [

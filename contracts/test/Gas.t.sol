@@ -60,6 +60,12 @@ contract GasTest is Scene, GasFigures {
         _keepGas("Gas", _named("withdraw"));
     }
 
+    /// @dev EIP-170: what is longer cannot be deployed. The reference need not: it is there to be read.
+    function test_FitsIntoAContract() external {
+        if (_onReference()) return vm.skip(true);
+        vm.assertLe(address(exchange).code.length, 24_576);
+    }
+
     function _measure(string memory name, uint256 members, bool bilateral, bool byAgent) private {
         Batch memory batch = _unsigned(START, members);
         if (bilateral) batch.trades = uint16(members / 2);

@@ -228,7 +228,8 @@ abstract contract RandomCommunity is Community {
         for (uint256 i = 0; i < order.executions.length; ++i) {
             list[i] = order.executions[i];
         }
-        list[order.executions.length] = execution;
+        // A copy, so that one side can be spoilt without the other.
+        list[order.executions.length] = Execution(execution.trade, execution.energyWh, execution.price);
         order.executions = list;
     }
 

@@ -48,29 +48,39 @@ class Artifact:
     metadata: str
 
 
-def compile_contracts(project: Path, *, cache: Path, solc: Path) -> dict[str, Artifact]:
-    """The platform's contracts by name, compiled once for each state of their sources and settings.
+def compile_contracts(
+    project: Path, *, cache: Path, solc: Path, contracts: Mapping[str, str] = SOURCES
+) -> dict[str, Artifact]:
+    """Contracts by name, compiled once for each state of their sources and settings.
 
     Args:
         project: The Foundry project's folder; ``foundry.toml`` holds the compiler's settings.
         cache: Folder for compiled output; made when it is missing.
         solc: The compiler, which answers ``--version`` and ``--standard-json``.
+        contracts: The file of each.
     """
-    request = json.dumps(standard_input(project), sort_keys=True)
+    return compile_input(standard_input(project, contracts), contracts, cache=cache, solc=solc)
+
+
+def compile_input(
+    standard: Mapping[str, Any], contracts: Mapping[str, str], *, cache: Path, solc: Path
+) -> dict[str, Artifact]:
+    """``compile_contracts`` for given standard JSON."""
+    request = json.dumps([standard, contracts], sort_keys=True)
     stored = cache / f"{hashlib.sha256(request.encode()).hexdigest()[:24]}.json"
     if not stored.exists():
-        compiled = solcx.compile_standard(json.loads(request), solc_binary=solc)["contracts"]
-        answer = {name: asdict(_artifact(source, compiled[source][name])) for name, source in SOURCES.items()}
+        compiled = solcx.compile_standard(dict(standard), solc_binary=solc)["contracts"]
+        answer = {name: asdict(_artifact(file, compiled[file][name])) for name, file in contracts.items()}
         write_whole(stored, json.dumps(answer))
     return {name: Artifact(**fields) for name, fields in json.loads(stored.read_text()).items()}
 
 
-def standard_input(project: Path) -> dict[str, Any]:
+def standard_input(project: Path, contracts: Mapping[str, str] = SOURCES) -> dict[str, Any]:
     """What the compiler is asked: every source with its content, and the settings of ``foundry.toml``."""
     profile = tomllib.loads((project / "foundry.toml").read_text())["profile"]["default"]
     return {
         "language": "Solidity",
-        "sources": _sources(project),
+        "sources": _sources(project, contracts),
         "settings": {
             "evmVersion": profile["evm_version"],
             "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
@@ -84,10 +94,10 @@ def standard_input(project: Path) -> dict[str, Any]:
     }
 
 
-def _sources(project: Path) -> dict[str, dict[str, str]]:
+def _sources(project: Path, contracts: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Every file that the contracts reach by import, under the name that Solidity resolves it to."""
     sources: dict[str, dict[str, str]] = {}
-    waiting = list(SOURCES.values())
+    waiting = list(contracts.values())
     while waiting:
         name = waiting.pop()
         if name in sources:

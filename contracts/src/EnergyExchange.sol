@@ -107,6 +107,7 @@ contract EnergyExchange is Intervals {
     uint256 private constant SUPPLY_CEILING_MASK = 0xffffffff0000ffffffff000000000000000000000000;
     uint256 private constant SUPPLY_AGREED = 0x1000000000001000000000000000000000000;
 
+    uint256 private constant NO_ORDER = type(uint256).max;
     // Of an order's head: k and terms; and what makes it unusual, too
     uint256 private constant KEPT_MASK = 0x00ffff0000000000000000000000000000000000000000000000000000000000;
     uint256 private constant USUAL_MASK = 0x7fffff0000000000000000000000000000000000000000000000000000000000;
@@ -132,14 +133,14 @@ contract EnergyExchange is Intervals {
         if (registers.length != _get(MEMBERS) * 8) revert BatchMalformed();
         (uint256 judgedAt, uint256 lastAccount) = _open(_get(START), keccak256(batch), next);
         _set(JUDGED_AT, judgedAt);
-        if (_get(FILLS_END) != 0 && judgedAt == _get(START)) revert LateBatchHasOrders(_get(START));
         _layOutMemory();
         _set(REGISTERS, _begin(registers));
         (cursor, lastAccount) = _settleMembers(cursor, lastAccount);
-        (int256 paid, int256 unmatchedWh, uint256 fees) = _totals();
-        if (unmatchedWh != 0) revert BuysDifferFromSells(unmatchedWh);
         if (next != 0) _keepLastAccount(_get(START), address(uint160(lastAccount)));
         cursor = _requireAgentsSigned(cursor);
+        (int256 paid, int256 unmatchedWh, uint256 fees) = _totals();
+        if (unmatchedWh != 0) revert BuysDifferFromSells(unmatchedWh);
+        if (_get(KEPT) != NO_ORDER && judgedAt == _get(START)) revert LateBatchHasOrders(_get(START));
         if (cursor != _begin(batch) + batch.length || _get(FILLS) != _get(FILLS_END)) {
             revert BatchMalformed();
         }
@@ -216,7 +217,7 @@ contract EnergyExchange is Intervals {
             _set(FILLS, data);
             _set(FILLS_BEGIN, data);
             _set(FILLS_END, data + fills);
-            _set(KEPT, type(uint256).max); // no order's head
+            _set(KEPT, NO_ORDER);
             if (_get(FILLS_END) != data) _keepTerms(0); // most orders have these
         }
     }

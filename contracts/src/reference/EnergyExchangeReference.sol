@@ -73,7 +73,7 @@ contract EnergyExchangeReference is Intervals {
         uint256 soldWh;
         int256 paid; // in less out
         uint256 fees;
-        uint256 lastAccount; // of the part before
+        uint256 lastAccount; // so far, the part before included
         uint256 creditors;
         uint256[] credits;
         bytes32[] ordersHashes; // of each agent
@@ -111,9 +111,7 @@ contract EnergyExchangeReference is Intervals {
         totals.matches = new Match[](batch.trades);
         totals.credits = new uint256[](batch.members.length);
         _settleMembers(batch, registers, totals);
-        if (next != 0) {
-            _keepLastAccount(batch.intervalStart, batch.members[batch.members.length - 1].account);
-        }
+        if (next != 0) _keepLastAccount(batch.intervalStart, address(uint160(totals.lastAccount)));
         _requireAgentsSigned(batch, totals);
         if (totals.boughtWh != totals.soldWh) {
             revert BuysDifferFromSells(int256(totals.boughtWh) - int256(totals.soldWh));
@@ -142,13 +140,12 @@ contract EnergyExchangeReference is Intervals {
         uint256 nonces;
         for (uint256 i = 0; i < batch.members.length; ++i) {
             BatchMember calldata member = batch.members[i];
-            if (!MeterIds.isGrid(MeterIds.idOf(member.account, member.number))) {
-                revert NotAGridMeter(i, member.number);
-            }
-            if (i == 0
-                    ? uint160(member.account) <= totals.lastAccount
-                    : _meterOf(batch, i) <= _meterOf(batch, i - 1)) revert MetersNotIncreasing(i);
-            if (i == 0 || member.account != batch.members[i - 1].account) {
+            bool another = i != 0 && member.account == batch.members[i - 1].account; // meter of the account
+            if (another
+                    ? member.number <= batch.members[i - 1].number
+                    : uint160(member.account) <= totals.lastAccount) revert MetersNotIncreasing(i);
+            if (!another) {
+                totals.lastAccount = uint160(member.account);
                 _requireSupply(
                     _wordOf(member.account),
                     member.account,
@@ -158,6 +155,9 @@ contract EnergyExchangeReference is Intervals {
                     totals.judgedAt
                 );
                 (pays, isPaid, nonces) = (0, 0, 0);
+            }
+            if (!MeterIds.isGrid(MeterIds.idOf(member.account, member.number))) {
+                revert NotAGridMeter(i, member.number);
             }
             Line memory line;
             (line, nonces) = _settleMeter(batch, i, registers[i], nonces, totals);
@@ -387,10 +387,6 @@ contract EnergyExchangeReference is Intervals {
             nonce: uint64(batch.intervalStart) << 8 | given.k,
             expiry: given.expiry
         });
-    }
-
-    function _meterOf(Batch calldata batch, uint256 index) private pure returns (uint256) {
-        return uint256(uint160(batch.members[index].account)) << 16 | batch.members[index].number;
     }
 
     /// @dev Who signed; zero when nobody did.

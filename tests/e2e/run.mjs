@@ -169,17 +169,36 @@ test("the bill has a line for the interval, with its transaction", async () => {
   await accessible(buyer);
   await line.click();
   await buyer.getByText("Line of your statement").waitFor();
-  await buyer.locator("[role=dialog] [data-hash]").first().waitFor();
+  const dialog = buyer.getByRole("dialog");
+  for (const step of ["reading", "settlement", "bill"]) await dialog.locator(`[data-step="${step}"][data-state="done"]`).waitFor();
+  // Meter, its signature, the transaction.
+  await dialog.locator("[data-hash]").nth(2).waitFor();
   await shot(buyer, "bill-line");
+  await accessible(buyer);
   await buyer.getByRole("button", { name: "Close" }).click();
   const [file] = await Promise.all([buyer.waitForEvent("download"), buyer.getByRole("button", { name: "CSV" }).click()]);
   assert.match(file.suggestedFilename(), /^statement-.*\.csv$/);
 });
 
+test("an operator sees what is on its way to the chain", async () => {
+  const operator = await newPage();
+  await operator.goto("/login");
+  await operator.locator('[data-role="operator"]').first().click();
+  await operator.waitForURL(`${WEB_URL}/`);
+  await goTo(operator, "Plant");
+  await operator.getByText("On the way to the chain").first().waitFor();
+  for (const name of ["pending", "sent", "mined"]) await operator.locator(`[data-count="${name}"]`).waitFor();
+  assert.equal(await operator.locator('[data-count="alarms"]').getAttribute("data-alarm"), "false");
+  assert.equal(await operator.getByTestId("chain-trouble").count(), 0);
+  await shot(operator, "plant");
+  await accessible(operator);
+  await operator.context().close();
+});
+
 test("the pages hold in the dark, on a phone, without motion", async () => {
   await buyer.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
   await buyer.setViewportSize({ width: 390, height: 844 });
-  for (const name of ["Community", "My home", "Trade", "Bills"]) {
+  for (const name of ["Community", "My home", "Trade", "Bills", "Agreements"]) {
     await goTo(buyer, name);
     await buyer.getByRole("heading", { level: 2 }).first().waitFor();
     await buyer.waitForTimeout(1_500);

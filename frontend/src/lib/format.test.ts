@@ -14,6 +14,7 @@ describe("formats", () => {
     expect(fontana.money(8_310_000)).toBe("$8.31");
     expect(fontana.money(72_400)).toBe("$0.072");
     expect(fontana.money(0)).toBe("$0.00");
+    expect(fontana.exact(567_432)).toBe("$0.567432");
   });
 
   it("writes a token that is no ISO currency after the number", () => {

@@ -9,6 +9,8 @@ export interface Formats {
   power: (kw: number) => string;
   /** `$8.31`; three decimals below a tenth of a unit so that small amounts do not vanish. */
   money: (micro: number) => string;
+  /** `$0.567432`: to the micro-unit, where amounts are to add up. */
+  exact: (micro: number) => string;
   /** `$0.142`: per kWh, unit not written. */
   price: (micro: number) => string;
   percent: (fraction: number) => string;
@@ -60,6 +62,7 @@ export function formats(locale: string, currency: string, timeZone: string): For
     energyKwh: (kwh) => `${two.format(kwh)} kWh`,
     power: (kw) => `${(Math.abs(kw) >= 100 ? upTo(0) : fixed(Math.abs(kw) >= 10 ? 1 : 2)).format(kw)} kW`,
     money: currencyFormat(locale, currency, (value) => (value !== 0 && Math.abs(value) < 0.1 ? 3 : 2)),
+    exact: currencyFormat(locale, currency, () => 6),
     price: currencyFormat(locale, currency, () => 3),
     percent: (fraction) => `${upTo(0).format(fraction * 100)} %`,
     duration: (seconds) => {

@@ -10,7 +10,7 @@ import type { PipelineStatus } from "@/lib/api/types";
 import { useFormats } from "@/lib/use-formats";
 import { useText, type MessageId, type Text } from "@/lib/text";
 
-import classes from "./outbox-panel.module.css";
+import classes from "./pipeline.module.css";
 import { alarmsFirst, outboxCounts, pipelineQuery, type OutboxCounts, type OutboxRow } from "./status";
 
 /** What is on its way to the chain, what it waits for and since when; what needs a person stands first. */

@@ -7,6 +7,7 @@ import { Panel } from "@/components/panel";
 import { useFormats } from "@/lib/use-formats";
 import { useText } from "@/lib/text";
 
+import classes from "./pipeline.module.css";
 import { pipelineQuery } from "./status";
 
 /** What the flow is waiting for, if anything. */
@@ -27,7 +28,7 @@ export function PlantPanel({ className }: { className?: string | undefined }) {
             columns={[
               { key: "stage", header: text("plant.stage"), cell: (row) => row.stage },
               { key: "interval", header: text("bill.interval"), cell: (row) => format.dayTime(row.interval_start) },
-              { key: "waits", header: text("plant.waitsFor"), cell: (row) => row.waits_for },
+              { key: "waits", header: text("plant.waitsFor"), cell: (row) => <span className={classes.why}>{row.waits_for}</span> },
             ]}
           />
         ) : (

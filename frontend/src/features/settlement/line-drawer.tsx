@@ -103,10 +103,10 @@ function Billed({ line }: { line: StatementLine }) {
     return {
       key: name,
       label: text("line.charge", { name: text(id), energy: format.energy(wh), price: format.price(price) }),
-      value: format.money(amount),
+      value: format.exact(amount),
     };
   });
-  facts.push({ key: "net", label: text(line.net_micro >= 0 ? "line.net" : "line.netGets"), value: format.money(Math.abs(line.net_micro)), sum: true });
+  facts.push({ key: "net", label: text(line.net_micro >= 0 ? "line.net" : "line.netGets"), value: format.exact(Math.abs(line.net_micro)), sum: true });
   return (
     <Step name="bill" state={line.tx_hash === null ? "pending" : "done"} title={text("line.billed")} about={text("line.billedAbout")}>
       <StepFacts facts={facts} />

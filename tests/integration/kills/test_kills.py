@@ -163,10 +163,11 @@ def undisturbed(platforms):
 def test_a_day_of_kills_ends_as_a_day_in_peace(platforms, undisturbed):
     seed = os.environ.get("COMMONWATT_KILL_SEED") or str(secrets.randbelow(10**6))
     kills = choose_kills(seed)
-    print(f"COMMONWATT_KILL_SEED={seed}", *kills.values(), sep="\n")
-    live_day(platforms[0], kills)
+    try:
+        live_day(platforms[0], kills)
+    finally:
+        print(f"COMMONWATT_KILL_SEED={seed}", *kills.values(), platforms[0].said(), sep="\n")
     undisturbed.result()
-    print(platforms[0].said())
     assert assert_whole(platforms[0]) == assert_whole(platforms[1])
     assert min(Counter(kill.victim for kill in kills.values()).values()) >= KILLS // 4
     assert sum(kill.seen for kill in kills.values()) > KILLS / 2

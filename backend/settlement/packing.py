@@ -24,10 +24,9 @@ def pack(batch: Batch) -> bytes:
     """The batch, or a part of one, as ``settleBatch`` takes it."""
     members, agents = batch["members"], batch["agents"]
     terms: list[bytes] = []
-    following = [*(member["account"] for member in members[1:]), None]
     body = b"".join(
-        _member(member, terms, bilateral=batch["trades"] > 0, continued=member["account"] == next_account)
-        for member, next_account in zip(members, following, strict=True)
+        _member(member, terms, bilateral=batch["trades"] > 0, continued=continued)
+        for member, continued in _continued(members)
     )
     fills = sum(len(order["executions"]) for member in members for order in member["orders"])
     header = b"".join(
@@ -90,6 +89,15 @@ def pack_meter_proof(signatures: Iterable[str | None]) -> bytes:
     return SIGNED_BY_METERS + b"".join(
         SUBMITTED if signature is None else _hex(compact(signature)) for signature in signatures
     )
+
+
+def _continued(members: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], bool]]:
+    """Each meter, and whether another one of its account comes next."""
+    accounts = [member["account"] for member in members]
+    return [
+        (member, [member["account"]] == accounts[place + 1 : place + 2])
+        for place, member in enumerate(members)
+    ]
 
 
 def _member(member: Mapping[str, Any], terms: list[bytes], *, bilateral: bool, continued: bool) -> bytes:

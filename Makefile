@@ -21,11 +21,12 @@ INSTALLED := .venv/.installed-$(call sum,requirements.lock pyproject.toml)
 CONTRACTS := contracts/node_modules/.installed-$(call sum,contracts/package-lock.json)
 FRONTEND := frontend/node_modules/.installed-$(call sum,frontend/package-lock.json)
 E2E := tests/e2e/node_modules/.installed-$(call sum,tests/e2e/package-lock.json)
+GANACHE := tests/ganache/node_modules/.installed-$(call sum,tests/ganache/package-lock.json)
 SLITHER := build/slither/0.11.6/bin/slither
 PAGES_FROM := $(sort $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null))
 PAGES := frontend/dist/.built-$(call sum,$(PAGES_FROM))
 
-.PHONY: help run day services test lint bench test-python test-kills test-contracts test-contracts-ci slither test-frontend test-e2e install lock clean
+.PHONY: help run day services test lint bench test-python test-kills test-contracts test-contracts-ci slither test-frontend test-e2e test-ganache install lock clean
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +71,9 @@ test-frontend: $(FRONTEND)
 test-e2e: $(INSTALLED) $(CONTRACTS) $(PAGES) $(E2E)
 	$(PY) -m launch check -- npm --prefix tests/e2e test
 
+test-ganache: $(INSTALLED) $(CONTRACTS) $(GANACHE) ## one interval on Ganache as on Anvil; not in `make test`, as it compiles anew
+	$(PY) -m pytest --color=no tests/ganache/smoke.py
+
 bench: $(INSTALLED) ## time what must be fast, as ratios; make bench-NAME for one of them
 	$(PY) -m tests.benchmarks
 
@@ -86,7 +90,7 @@ lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml (Python 3
 
 clean: ## remove state, builds and everything that was installed
 	rm -rf .venv .commonwatt build frontend/dist contracts/out contracts/cache
-	rm -rf contracts/node_modules frontend/node_modules tests/e2e/node_modules
+	rm -rf contracts/node_modules frontend/node_modules tests/e2e/node_modules tests/ganache/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- what is installed and built; all of it reports on stderr, so that stdout stays with the command ---
@@ -128,6 +132,9 @@ $(FRONTEND):
 
 $(E2E):
 	$(call NPM_CI,tests/e2e)
+
+$(GANACHE):
+	$(call NPM_CI,tests/ganache)
 
 $(PAGES): | $(FRONTEND)
 	@echo "commonwatt: building the pages" >&2

@@ -28,7 +28,7 @@ def main() -> int:
         table = Table("metric", "value", "unit", "target", "holds", title=name)
         for row in rows:
             holds = {None: "", True: "yes", False: "NO"}[row.holds]
-            table.add_row(row.metric, f"{row.value:,.4g}", row.unit, row.target, holds)
+            table.add_row(row.metric, f"{row.value:,.6g}", row.unit, row.target, holds)
         Console().print(table)
         missed |= any(row.holds is False for row in rows)
     return int(missed)

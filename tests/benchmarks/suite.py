@@ -9,6 +9,7 @@ from ess.problem import BatteryProblem
 from ess.scheduler import schedule
 from pricing.auction import clear
 from pricing.settlement import MeterInterval, Purchase, Sale, settle_interval
+from tests.benchmarks.gas import gas
 from tests.benchmarks.registry import Row, at_least, at_most, best_of
 
 START = datetime(2026, 6, 15, tzinfo=UTC)
@@ -104,4 +105,4 @@ def settlement(scale: float) -> list[Row]:
     ]
 
 
-BENCHMARKS = {"auction": auction, "planning": planning, "settlement": settlement}
+BENCHMARKS = {"auction": auction, "planning": planning, "settlement": settlement, "gas": gas}

@@ -19,7 +19,7 @@ from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_ab
 from eth_utils.crypto import keccak
 
 from backend.chain import compiler
-from backend.settlement import connection, packing
+from backend.settlement import packing
 from domain import meter_ids, typed_data
 from domain.market import SettlementPrices
 from tests.property.ledger_model import (
@@ -39,7 +39,7 @@ from tests.property.ledger_model import (
 GAS = 400_000
 SETTLEMENT_GAS = 4_000_000
 DEPLOYMENT_GAS = 12_000_000
-REFERENCE = {"EnergyExchangeReference": "src/reference/EnergyExchangeReference.sol"}
+ROOT = Path(__file__).resolve().parents[2]
 UNKNOWN_ROOT = b"\x01" * 32
 _METER_ERRORS = {"UnknownMeter", "InvalidReading", "ReadingAwaited"}
 _EXCHANGE_DOMAIN = keccak(
@@ -64,11 +64,13 @@ def address_of(name: str) -> str:
 _KEYS: dict[str, str] = {}
 
 
-def compile_reference(project: Path, *, cache: Path, solc: Path) -> compiler.Artifact:
-    """The reference with the product's settings."""
-    return compiler.compile_contracts(project, cache=cache, solc=solc, contracts=REFERENCE)[
-        "EnergyExchangeReference"
-    ]
+def compiled() -> dict[str, compiler.Artifact]:
+    """The platform's contracts and the reference, with the product's settings."""
+    contracts = compiler.SOURCES | {"EnergyExchangeReference": "src/reference/EnergyExchangeReference.sol"}
+    project = ROOT / "contracts"
+    return compiler.compile_contracts(
+        project, cache=ROOT / "build" / "contracts", solc=project / "bin" / "solc", contracts=contracts
+    )
 
 
 class Node:
@@ -192,6 +194,7 @@ class Side:
     oracle: Domain
     interval_s: int
     is_reference: bool = False
+    settlement_gas: int = SETTLEMENT_GAS
 
     def call(self, operation: str, arguments: Sequence[Any]) -> Transaction:
         """The transaction that is the model's ``operation``."""
@@ -255,7 +258,7 @@ class Side:
         else:
             registers = packing.pack_registers(readings)
             data = self.interface.data("settleBatch", packing.pack(given), following_root, registers, proven)
-        return caller, data, SETTLEMENT_GAS
+        return caller, data, self.settlement_gas
 
     def _root(self, parts: Sequence[Batch | None]) -> bytes:
         if None in parts:
@@ -437,15 +440,20 @@ class Pair:
     """Both exchanges, deployed; ``reset`` takes them back to that."""
 
     def __init__(
-        self, url: str, terms: Terms, meters: Sequence[tuple[str, int]], tokens: dict[str, int]
+        self,
+        url: str,
+        terms: Terms,
+        meters: Sequence[tuple[str, int]],
+        tokens: dict[str, int],
+        *,
+        attestors_needed: int = 1,
+        settlement_gas: int = SETTLEMENT_GAS,
     ) -> None:
         self.node = Node(url)
         self._senders = Senders(int(self.node.rpc("eth_chainId"), 16))
-        artifacts = connection.artifacts()
-        root = Path(connection.settings.BASE_DIR)
-        reference = compile_reference(
-            root / "contracts", cache=root / "build" / "contracts", solc=root / "contracts" / "bin" / "solc"
-        )
+        self._settlement_gas = settlement_gas
+        artifacts = compiled()
+        reference = artifacts["EnergyExchangeReference"]
         self._deployer = address_of("deployer")
         self._artifacts = artifacts
         self._shared = {name: Interface(artifact) for name, artifact in artifacts.items()}
@@ -458,7 +466,7 @@ class Pair:
         oracle = self._create(
             artifacts["MeterOracle"],
             ["address", "address", "uint8", "uint32"],
-            [registry, self._deployer, 1, terms.reading_deadline_s],
+            [registry, self._deployer, attestors_needed, terms.reading_deadline_s],
         )
         self._grant("ParticipantRegistry", registry, "REGISTRAR_ROLE", address_of("registrar"))
         for attestor in terms.attestors:
@@ -499,13 +507,19 @@ class Pair:
         self, operations: Sequence[tuple[str, Sequence[Any]]], *, at: int
     ) -> list[list[list[tuple[Any, ...]] | Refused]]:
         """For each operation and side its events or its refusal. All in one block at the instant ``at``."""
+        return [
+            [self._outcome(side, receipt) for side, receipt in zip(self.sides, receipts, strict=True)]
+            for receipts in self.receipts(operations, at=at)
+        ]
+
+    def receipts(
+        self, operations: Sequence[tuple[str, Sequence[Any]]], *, at: int
+    ) -> list[list[dict[str, Any]]]:
+        """For each operation and side what the node says of its transaction. All in one block at ``at``."""
         transactions = [side.call(name, arguments) for name, arguments in operations for side in self.sides]
         receipts = self._mine(transactions, at=at)
-        outcomes = [
-            self._outcome(self.sides[i % len(self.sides)], receipt) for i, receipt in enumerate(receipts)
-        ]
         count = len(self.sides)
-        return [outcomes[i : i + count] for i in range(0, len(outcomes), count)]
+        return [receipts[i : i + count] for i in range(0, len(receipts), count)]
 
     def state(self, accounts: Sequence[str], intervals: Sequence[int]) -> list[dict[Any, Any]]:
         """Of each side what everybody has, and how far intervals are.
@@ -585,6 +599,7 @@ class Pair:
             oracle=Domain(self._senders.chain_id, oracle),
             interval_s=terms.interval_s,
             is_reference=is_reference,
+            settlement_gas=self._settlement_gas,
         )
 
     def _create(self, artifact: compiler.Artifact, kinds: Sequence[str], values: Sequence[Any]) -> str:

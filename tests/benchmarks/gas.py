@@ -73,7 +73,10 @@ def gas(scale: float) -> list[Row]:
     members = [address_of(f"member {i}") for i in range(2 * max(sizes))]
     with community(members, attestors_needed=1) as measured:
         for size in sizes:
-            uniform, bilateral = measured.settle(members[:size]), measured.settle(members[: 2 * size], pairs=True)
+            uniform, bilateral = (
+                measured.settle(members[:size]),
+                measured.settle(members[: 2 * size], pairs=True),
+            )
             by_agent = measured.settle(members[:size], agent=True)
             rows += [
                 figure("uniform price, per order", size, uniform[0] / size),
@@ -109,7 +112,8 @@ class Community:
 
     def __init__(self, pair: Pair, members: Sequence[str], *, attestors_needed: int) -> None:
         self._pair = pair
-        self._attestors = tuple(sorted(TERMS.attestors, key=lambda address: int(address, 16)))[:attestors_needed]
+        attestors = sorted(TERMS.attestors, key=lambda address: int(address, 16))
+        self._attestors = tuple(attestors[:attestors_needed])
         self._next = FIRST
         self.commitment = 0.0
         self.first_deposit = self._do([("deposit", (a, a, DEPOSIT_MICRO)) for a in _sponsors(members)])
@@ -157,10 +161,9 @@ def community(members: Sequence[str], *, attestors_needed: int) -> Iterator[Comm
             meters = [(account, 0) for account in members]
             pair = Pair(
                 process.address,
-                TERMS,
+                replace(TERMS, attestors_needed=attestors_needed),
                 meters,
                 tokens,
-                attestors_needed=attestors_needed,
                 settlement_gas=15_000_000,
             )
             yield Community(pair, members, attestors_needed=attestors_needed)

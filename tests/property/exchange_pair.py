@@ -446,7 +446,6 @@ class Pair:
         meters: Sequence[tuple[str, int]],
         tokens: dict[str, int],
         *,
-        attestors_needed: int = 1,
         settlement_gas: int = SETTLEMENT_GAS,
     ) -> None:
         self.node = Node(url)
@@ -466,7 +465,7 @@ class Pair:
         oracle = self._create(
             artifacts["MeterOracle"],
             ["address", "address", "uint8", "uint32"],
-            [registry, self._deployer, attestors_needed, terms.reading_deadline_s],
+            [registry, self._deployer, terms.attestors_needed, terms.reading_deadline_s],
         )
         self._grant("ParticipantRegistry", registry, "REGISTRAR_ROLE", address_of("registrar"))
         for attestor in terms.attestors:

@@ -67,6 +67,7 @@ class Terms:
     settlement_term_s: int
     reading_deadline_s: int
     attestors: tuple[str, ...]
+    attestors_needed: int = 1
 
 
 @dataclass(frozen=True)

@@ -10,5 +10,6 @@ export default defineConfig(({ command }) => ({
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   server: { proxy: { "/api": { target: process.env.API_URL ?? "http://127.0.0.1:8000" } } },
   build: { chunkSizeWarningLimit: 650 },
-  test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"], setupFiles: ["src/testing/setup.ts"] },
+  // Typing into a form takes seconds on a machine that does much else.
+  test: { environment: "jsdom", testTimeout: 20_000, include: ["src/**/*.test.{ts,tsx}"], setupFiles: ["src/testing/setup.ts"] },
 }));

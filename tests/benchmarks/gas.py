@@ -1,7 +1,7 @@
 """Gas of settlement: what receipts on Anvil say, calldata included.
 
-Every member has one order for 1,234 Wh, every reading is what was traded, and every account's slot was written
-before. Meters' readings are attested by one attestor, as the platform is deployed; by two where it says so.
+Every member has one order for 1,234 Wh, every reading is what was traded, and every slot was written before.
+Readings are attested by one attestor, as the platform is deployed; by two where it says so.
 """
 
 import tempfile

@@ -85,8 +85,9 @@ WEB = Definition(
         "-m uvicorn backend.config.asgi:application --host {host} --port {port}"
         " --no-access-log --timeout-graceful-shutdown 2"
     ),
+    given=("AGENT_KEY",),
 )
-"""HTTP API, live events, pages."""
+"""HTTP API, live events, pages; signs what members ask their agent to sign."""
 
 WORKERS = (
     Definition(

@@ -44,9 +44,11 @@ def test_compose_tells_a_process_the_same_keys_and_accounts(name):
     assert all(told[v] == f"${{{v}:?}}" for v in definition.given)
 
 
-def test_a_key_is_with_one_process_and_the_deployers_with_none_that_stays():
+def test_a_key_but_the_agents_is_with_one_process_and_the_deployers_with_none_that_stays():
     holders = {key: [d for d in TABLE if key in d.given] for key in CHAIN_KEYS}
 
+    # What an agent may sign is bounded by mandates: members ask it to on the site, and it trades by itself.
+    assert [d.name for d in holders.pop("AGENT_KEY")] == ["web", "worker"]
     assert all(len(who) <= 1 for who in holders.values())
     assert [d.kind for d in holders["DEPLOYER_KEY"]] == [Kind.STEP]
     assert not holders["ADMIN_KEY"]

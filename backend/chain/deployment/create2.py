@@ -9,11 +9,6 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 PROXY = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
-PROXY_CODE = bytes.fromhex(
-    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0"
-    "3601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
-)
-"""What lies at the proxy's address; a chain with other code there computes other addresses."""
 
 
 def salt(label: str, role: str) -> bytes:

@@ -76,12 +76,6 @@ def test_addresses_are_those_of_eip_1014(creator, salt, code, address):
     assert create2.address(bytes.fromhex(salt), bytes.fromhex(code), creator="0x" + creator) == address
 
 
-def test_the_proxys_code_is_the_well_known_one():
-    assert keccak(create2.PROXY_CODE).hex() == (
-        "2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989"
-    )
-
-
 def test_an_address_follows_from_all_that_is_deployed_and_from_nothing_else():
     first = plan()
     assert first.addresses == plan().addresses

@@ -230,12 +230,14 @@ contract EnergyExchange is Intervals {
     /// @return The last account.
     function _settleMembers(uint256 cursor, uint256 account) private returns (uint256, uint256) {
         uint256 i;
-        while (true) {
-            if (_looksPlain(cursor)) (cursor, account, i) = _settlePlain(cursor, account, i);
-            if (i == _get(MEMBERS)) return (cursor, account);
+        while (i != _get(MEMBERS)) {
+            if (_looksPlain(cursor)) {
+                (cursor, account, i) = _settlePlain(cursor, account, i);
+                if (i == _get(MEMBERS)) break;
+            }
             (cursor, account, i) = _settleAccount(cursor, account, i);
         }
-        revert();
+        return (cursor, account);
     }
 
     /// @dev Settles members as long as there is nothing particular about them: at a uniform price, an account with one

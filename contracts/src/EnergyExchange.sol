@@ -230,14 +230,13 @@ contract EnergyExchange is Intervals {
     /// @return The last account.
     function _settleMembers(uint256 cursor, uint256 account) private returns (uint256, uint256) {
         uint256 i;
-        while (i != _get(MEMBERS)) {
-            if (_looksPlain(cursor)) {
-                (cursor, account, i) = _settlePlain(cursor, account, i);
-                if (i == _get(MEMBERS)) break;
-            }
+        while (true) {
+            if (_looksPlain(cursor)) (cursor, account, i) = _settlePlain(cursor, account, i);
+            // To return from here keeps the compiler from copying this function into its caller.
+            if (i == _get(MEMBERS)) return (cursor, account);
             (cursor, account, i) = _settleAccount(cursor, account, i);
         }
-        return (cursor, account);
+        revert();
     }
 
     /// @dev Settles members as long as there is nothing particular about them: at a uniform price, an account with one

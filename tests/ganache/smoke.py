@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from eth_account import Account
 
 from backend.chain import deployment
+from backend.chain.deployment import create2, networks
+from backend.chain.deployment.contents import HOLDERS
 from backend.settlement import connection
 from domain.market import SettlementPrices
 from launch import probes
 from launch.embedded import running
 from launch.environment import State
-from launch.ports import HOST, any_free
+from launch.ports import HOST, unused
 from launch.process import Process
 from launch.services import anvil
 from tests.ganache import shanghai
@@ -49,15 +52,16 @@ from tests.property.ledger_model import (
 
 ROOT = Path(settings.BASE_DIR)
 GANACHE = Path(__file__).parent / "node_modules" / "ganache" / "dist" / "node" / "cli.js"
-GANACHE_CHAIN_ID = 1337
-"""Anvil's would tell the platform that this is Anvil."""
+GANACHE_NETWORK = networks.Network("ganache", 1337, networks.Kind.TEST)
+"""With Anvil's chain id, the platform would take it for Anvil."""
 RECEIPT_TIMEOUT_S = 30
 INTERVAL_S, DAY_S = 900, 86_400
 OPENED = 1_780_012_800  # midnight UTC
 START = OPENED + 4 * INTERVAL_S
 DEPOSIT_MICRO = 5_000_000
 SELLER, BUYER = sorted((address_of("ana"), address_of("ben")))
-RETAILER, FUND, OPERATOR, DEPLOYER = map(address_of, ("retailer", "fund", "operator", "deployer"))
+RETAILER, FUND, DEPLOYER, STRANGER = map(address_of, ("retailer", "fund", "deployer", "stranger"))
+OPERATOR, REGISTRAR = map(address_of, ("operator", "registrar"))
 PRICES = SettlementPrices(
     clearing=150_000, retail_import=310_000, feed_in=60_000, imbalance=290_000, fee=3_000
 )
@@ -66,55 +70,85 @@ READINGS = [(0, 950), (1_200, 0)]
 """The seller delivers 50 Wh less than it sold; the buyer takes 200 Wh more than it bought."""
 
 
+class Anvil(Node):
+    """Anvil's own methods."""
+
+    network = networks.BY_NAME["anvil"]
+
+    def prepare(self):
+        """Let those pay for gas who are not in the plan."""
+        self.rpc("anvil_setBalance", STRANGER, hex(10**24))
+
+    def set_clock(self, instant):
+        self.rpc("evm_setNextBlockTimestamp", instant)
+        self.rpc("evm_mine")
+
+
+class Ganache(Node):
+    """Ganache's own methods."""
+
+    network = GANACHE_NETWORK
+
+    def prepare(self):
+        """Put the deterministic deployment proxy where Anvil has it from the start."""
+        self.rpc("evm_setAccountCode", create2.PROXY, "0x" + create2.PROXY_CODE.hex())
+
+    def set_clock(self, instant):
+        self.rpc("evm_setTime", instant * 1_000)
+        self.rpc("evm_mine", instant)
+
+
 class Chain:
     """A node that mines each transaction at once, with the contracts and money on it."""
 
-    def __init__(self, url, artifacts, set_clock):
-        self.node = Node(url)
-        self._set_clock = set_clock
+    def __init__(self, node, url, artifacts, folder):
+        self.node = node
+        node.prepare()
+        signer = Account.from_key(key_of("deployer"))
         terms = deployment.Terms(
             retailer=RETAILER,
             fund=FUND,
-            operator=OPERATOR,
+            accounts={holder: (Account.from_key(key_of(holder)).address,) for holder in HOLDERS},
             interval_s=INTERVAL_S,
             withdrawal_delay_s=2 * DAY_S,
             settlement_term_s=DAY_S,
             reading_deadline_s=1_800,
+            attestor_threshold=1,
         )
-        made = deployment.deploy(url, artifacts, terms, deployer_key=key_of("deployer"))
+        plan = deployment.Plan.of(node.network, terms, artifacts, deployer=signer.address)
+        made = deployment.deploy(url, plan, signer=signer, path=folder / "deployment.json")
         self._senders = Senders(made.chain_id)
-        spent = self.node.rpc("eth_getTransactionCount", DEPLOYER, "latest")
-        self._senders.nonces[DEPLOYER] = int(spent, 16)
-        self._made = made
+        self._senders.nonces[DEPLOYER] = int(node.rpc("eth_getTransactionCount", DEPLOYER, "latest"), 16)
+        self._addresses = {role: address.lower() for role, address in made.addresses.items()}
         self._interfaces = {
             "token": Interface(artifacts["MockStablecoin"]),
             "registry": Interface(artifacts["ParticipantRegistry"]),
         }
         self._side = Side(
-            interface=Interface(artifacts["EnergyExchange"], refusing=tuple(artifacts.values())),
-            address=made.exchange.lower(),
-            token=made.token,
-            domain=Domain(made.chain_id, made.exchange),
-            oracle=Domain(made.chain_id, made.oracle),
+            interface=Interface(artifacts["EnergyExchange"]),
+            address=self._addresses["exchange"],
+            token=self._addresses["token"],
+            domain=Domain(made.chain_id, self._addresses["exchange"]),
+            oracle=Domain(made.chain_id, self._addresses["oracle"]),
             interval_s=INTERVAL_S,
         )
 
     def settle_one_interval(self):
         """What the settlement said, as events."""
-        self._set_clock(self.node, OPENED)
+        self.node.set_clock(OPENED)
         self._call(DEPLOYER, "token", "mint", DEPLOYER, 4 * DEPOSIT_MICRO)
         self._call(DEPLOYER, "token", "approve", self._side.address, 4 * DEPOSIT_MICRO)
         for account in (SELLER, BUYER, RETAILER):
             self._do("deposit", DEPLOYER, account, DEPOSIT_MICRO)
         for account in (SELLER, BUYER):
             key = (meter_key(account, 0), bytes(32), bytes(32))
-            self._call(OPERATOR, "registry", "register", account, 0, key)
+            self._call(REGISTRAR, "registry", "register", account, 0, key)
             self._do("register_supply", supply(account))
         part = batch()
         self._do("commit", OPERATOR, START, [part])
-        self._set_clock(self.node, START + INTERVAL_S)
+        self.node.set_clock(START + INTERVAL_S)
         logs = self._do("settle", OPERATOR, part, [], READINGS, Proof("meters", (None, None)))
-        return [in_words(self._side.interface.event(log)) for log in logs]
+        return [in_words(self._side.interface.event(log), bilateral=False) for log in logs]
 
     def balances(self):
         """What everybody has on the exchange, and what it holds."""
@@ -123,15 +157,15 @@ class Chain:
             account: self._ask(self._side.address, interface, "balanceOf", account)
             for account in (SELLER, BUYER, RETAILER, FUND)
         }
-        return {**balances, "held": self._ask(self._made.token, token, "balanceOf", self._side.address)}
+        return {**balances, "held": self._ask(self._side.token, token, "balanceOf", self._side.address)}
 
     def _ask(self, to, interface, function, *arguments):
         data = "0x" + interface.data(function, *arguments).hex()
         return interface.answer(function, self.node.rpc("eth_call", {"to": to, "data": data}, "latest"))[0]
 
     def _call(self, sender, role, function, *arguments):
-        to = getattr(self._made, role)
-        self._send((sender, to, self._interfaces[role].data(function, *arguments), GAS))
+        data = self._interfaces[role].data(function, *arguments)
+        self._send((sender, self._addresses[role], data, GAS))
 
     def _do(self, operation, *arguments):
         return self._send(self._side.call(operation, arguments))
@@ -182,24 +216,24 @@ def batch():
 
 
 @contextmanager
-def started(process, folder):
-    """The process, for as long as the context."""
-    state = State(Path(folder))
-    state.create()
-    with running(process(state), log=state.logs / "chain.log"):
-        yield
+def started(process):
+    """A folder, in which the process runs for as long as the context."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = State(Path(folder)).create()
+        with running(process(state), log=state.logs / "chain.log"):
+            yield state.folder
 
 
 def mining_anvil(port, state):
-    """Anvil that mines each transaction; without the limit of contract sizes, as Ganache is run."""
+    """Anvil that mines each transaction, as Ganache does."""
     process = anvil(state, port, f"http://{HOST}:{port}")
-    kept = [option for option in process.argv if option != "--no-mining"]
-    return replace(process, argv=(*kept, "--disable-code-size-limit"))
+    return replace(process, argv=tuple(option for option in process.argv if option != "--no-mining"))
 
 
 def ganache(port, state):  # noqa: ARG001 - it keeps nothing
     """Ganache at its newest hard fork; the accounts that send transactions have ether."""
-    accounts = [f"{key_of(name)},0x{10**24:x}" for name in ("deployer", "operator", "stranger")]
+    senders = ("deployer", "operator", "registrar", "stranger")
+    accounts = [f"{key_of(name)},0x{10**24:x}" for name in senders]
     url = f"http://{HOST}:{port}"
     return Process(
         name="ganache",
@@ -207,8 +241,8 @@ def ganache(port, state):  # noqa: ARG001 - it keeps nothing
             "node",
             str(GANACHE),
             *("--server.host", HOST, "--server.port", str(port)),
-            *("--chain.hardfork", shanghai.EVM_VERSION, "--chain.chainId", str(GANACHE_CHAIN_ID)),
-            *("--chain.networkId", str(GANACHE_CHAIN_ID), "--chain.allowUnlimitedContractSize"),
+            *("--chain.hardfork", shanghai.EVM_VERSION, "--chain.chainId", str(GANACHE_NETWORK.chain_id)),
+            *("--chain.networkId", str(GANACHE_NETWORK.chain_id)),
             *(option for account in accounts for option in ("--wallet.accounts", account)),
             *("--chain.time", "2026-01-01T00:00:00Z", "--miner.blockGasLimit", "0x1c9c380"),
             "--logging.quiet",
@@ -216,18 +250,6 @@ def ganache(port, state):  # noqa: ARG001 - it keeps nothing
         address=url,
         probe=partial(probes.chain, url),
     )
-
-
-def set_anvil_clock(node, instant):
-    node.rpc("evm_setNextBlockTimestamp", instant)
-    node.rpc("evm_mine")
-    for sender in (OPERATOR, address_of("stranger")):
-        node.rpc("anvil_setBalance", sender, hex(10**24))
-
-
-def set_ganache_clock(node, instant):
-    node.rpc("evm_setTime", instant * 1_000)
-    node.rpc("evm_mine", instant)
 
 
 @pytest.fixture(scope="module")
@@ -238,18 +260,20 @@ def built():
 
 def test_ganache_settles_an_interval_as_anvil_does(built):
     told, left = [], []
-    port = any_free()["anvil"]
-    for process, artifacts, set_clock in (
-        (mining_anvil, connection.artifacts(), set_anvil_clock),
-        (ganache, built, set_ganache_clock),
+    (port,) = unused(1)
+    url = f"http://{HOST}:{port}"
+    for process, node, artifacts in (
+        (mining_anvil, Anvil, connection.artifacts()),
+        (ganache, Ganache, built),
     ):
-        with tempfile.TemporaryDirectory() as folder, started(partial(process, port), folder):
-            chain = Chain(f"http://{HOST}:{port}", artifacts, set_clock)
+        with started(partial(process, port)) as folder:
+            chain = Chain(node(url), url, artifacts, folder)
             told.append(chain.settle_one_interval())
             left.append(chain.balances())
     assert told[0] == told[1]
     assert [event[0] for event in told[0]] == ["BatchSettled"]
     assert left[0] == left[1]
-    assert sum(left[0][account] for account in (SELLER, BUYER, RETAILER, FUND)) == 3 * DEPOSIT_MICRO
+    owed = sum(left[0][account] for account in (SELLER, BUYER, RETAILER, FUND))
+    assert owed == left[0]["held"] == 3 * DEPOSIT_MICRO
     assert left[0][SELLER] == DEPOSIT_MICRO + 142_500 - 5_000 - 2_850
     assert left[0][BUYER] == DEPOSIT_MICRO - 150_000 - 62_000 - 3_000

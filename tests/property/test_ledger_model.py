@@ -22,7 +22,7 @@ from tests.property.exchange_pair import Pair
 from tests.property.ledger_histories import ACCOUNTS, METERS, TERMS, TOKENS, Dice, History
 from tests.property.ledger_model import LedgerModel, Mandate, Refused, Supply
 
-EXAMPLES = int(os.environ.get("COMMONWATT_LEDGER_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("COMMONWATT_LEDGER_EXAMPLES", "20"))
 STEPS = 40
 seeds = st.integers(0, 2**64 - 1)
 

@@ -67,7 +67,7 @@ export function BookPanel({ interval, className }: { interval: Interval; classNa
         )
       }
     >
-      <div style={{ minHeight: height, display: "grid" }}>
+      <div style={{ minHeight: height, display: "grid", gridTemplateColumns: "minmax(0, 1fr)" }}>
         {sides ? (
           orders > 0 ? (
             <Chart label={title} height={height} option={option} />

@@ -66,7 +66,7 @@ export function PricePanel({ className }: { className?: string | undefined }) {
         />
       }
     >
-      <div ref={ref} style={{ minHeight: HEIGHT, display: "grid" }}>
+      <div ref={ref} style={{ minHeight: HEIGHT, display: "grid", gridTemplateColumns: "minmax(0, 1fr)" }}>
         {points ? (
           <Chart label={title} height={HEIGHT} option={option} />
         ) : series.error ? (

@@ -49,7 +49,7 @@ export function EnergyPanel({ scope, className }: { scope: Scope; className?: st
       className={className}
       legend={known && <EnergyLegend />}
     >
-      <div ref={ref} style={{ minHeight: HEIGHT, display: "grid" }}>
+      <div ref={ref} style={{ minHeight: HEIGHT, display: "grid", gridTemplateColumns: "minmax(0, 1fr)" }}>
         {points && known ? (
           <Chart label={title} height={HEIGHT} option={option} zoomable={!narrow} />
         ) : error ? (

@@ -19,6 +19,7 @@ START = datetime(2026, 6, 15, 4, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 PATIENCE_S = 60.0
 EXCHANGE = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+ORACLE = "0x" + "0a" * 20
 
 
 class StubPlatform(ThreadingHTTPServer):
@@ -61,7 +62,10 @@ class Door(BaseHTTPRequestHandler):
             200,
             {
                 "clock": {"now": self.server.now.isoformat(), "speed": 0.0},
-                "community": {"eip712": {"chainId": 31337, "verifyingContract": EXCHANGE}},
+                "community": {
+                    "eip712": {"chainId": 31337, "verifyingContract": EXCHANGE},
+                    "contracts": {"oracle": ORACLE},
+                },
                 "commands": {"command": None},
             }[self.path.split("?")[0].rsplit("/", 1)[1]],
         )

@@ -65,7 +65,7 @@ contract EnergyExchange is Intervals {
     uint256 private constant MEMBERS = 0x760;
     uint256 private constant REGISTERS = 0x780; // where they begin in calldata
     uint256 private constant TERMS = 0x7a0; // where they begin in calldata
-    uint256 private constant KEPT = 0x7c0; // the head of the last order: its terms and nonce still stand in the encoding
+    uint256 private constant KEPT = 0x7c0; // of the last order: k and terms, which still stand in the encoding, and its agent
     uint256 private constant AGENTS = 0x7e0; // uint256[]: of each its address, and the hash of its orders so far
     uint256 private constant TRADES = 0x800; // uint256[]: what is known of each trade
     uint256 private constant SUPPLY_FLOOR = 0x820; // see _agreed
@@ -89,7 +89,12 @@ contract EnergyExchange is Intervals {
     uint256 private constant SHORTFALL = 0x9e0;
     // Orders so far in a bilateral batch
     uint256 private constant LISTED = 0xa00;
-    uint256 private constant FRAME_END = 0xa20;
+    // A run of plain members: where their agent stands in memory (0: they signed themselves), and the hash of its orders before
+    // the one at hand; bytes of a member
+    uint256 private constant AGENT = 0xa20;
+    uint256 private constant ORDERS_HASH = 0xa40;
+    uint256 private constant STRIDE = 0xa60;
+    uint256 private constant FRAME_END = 0xa80;
 
     uint256 private constant HEADER = 33;
     uint256 private constant TERM = 13;
@@ -110,6 +115,8 @@ contract EnergyExchange is Intervals {
     uint256 private constant NO_ORDER = type(uint256).max;
     // Of an order's head: k and terms; and what makes it unusual, too
     uint256 private constant KEPT_MASK = 0x00ffff0000000000000000000000000000000000000000000000000000000000;
+    uint256 private constant KEPT_BY_AGENT_MASK =
+        0x3fffff0000000000000000000000000000000000000000000000000000000000;
     uint256 private constant USUAL_MASK = 0x7fffff0000000000000000000000000000000000000000000000000000000000;
     uint256 private constant ACCOUNT_MASK =
         0xffffffffffffffffffffffffffffffffffffffff000000000000000000000000;
@@ -240,16 +247,72 @@ contract EnergyExchange is Intervals {
     }
 
     /// @dev Settles members as long as there is nothing particular about them: at a uniform price, an account with one
-    /// meter, not numbered, which has a reading; nothing to be looked up; one order, executed whole and signed by its
-    /// owner, with terms and k of the order before; all sold is delivered, all owed can be paid. `_settleAccount` does the
-    /// same for any account; where something is wrong, it says what.
+    /// meter, not numbered, which has a reading; nothing to be looked up; one order, executed whole, with terms, k and
+    /// authority of the order before, which are the owner's signature or an agent who has traded for it on that day; all
+    /// sold is delivered, all owed can be paid. `_settleAccount` does the same for any account; where something is wrong,
+    /// it says what.
     function _settlePlain(uint256 cursor, uint256 account, uint256 i)
         private
         returns (uint256, uint256, uint256)
     {
         // The account stands in the highest bits here, and is its slot.
         assembly ("memory-safe") {
+            // The account's word with the order's energy as used by the agent; particular, unless the mandate plainly allows
+            // the order. `_useMandate` says what is wrong. (With `leave` in it, it is not copied into the loop.)
+            function trade(word) -> particular, used {
+                mstore(0x00, mload(ORDER_OWNER))
+                mstore(0x20, _mandates.slot)
+                mstore(0x20, keccak256(0x00, 0x40))
+                mstore(0x00, mload(mload(AGENT)))
+                let mandate := sload(keccak256(0x00, 0x40))
+                particular := or(
+                    or(
+                        gt(and(shr(192, mandate), 0xffffffff), mload(JUDGED_AT)),
+                        iszero(gt(shr(224, mandate), mload(JUDGED_AT)))
+                    ),
+                    gt(mload(START), and(shr(160, mandate), 0xffffffff))
+                )
+                particular := or(
+                    particular,
+                    or(
+                        gt(mload(ORDER_FEE_CAP), and(shr(64, mandate), 0xffffffff)),
+                        gt(mload(ORDER_IMBALANCE_CAP), and(shr(96, mandate), 0xffffffff))
+                    )
+                )
+                switch mload(ORDER_SIDE)
+                case 0 { particular := or(particular, gt(mload(ORDER_LIMIT), and(mandate, 0xffffffff))) }
+                default {
+                    particular := or(particular, lt(mload(ORDER_LIMIT), and(shr(32, mandate), 0xffffffff)))
+                }
+                // AccountWords: the day of use, and Wh used on it
+                particular := or(
+                    particular,
+                    or(
+                        xor(and(shr(176, word), 0xffff), div(mload(START), 86400)),
+                        gt(
+                            add(and(shr(192, word), 0xffffffff), mload(ORDER_ENERGY)),
+                            and(shr(128, mandate), 0xffffffff)
+                        )
+                    )
+                )
+                used := add(word, shl(192, mload(ORDER_ENERGY)))
+                let place := add(mload(AGENT), 32)
+                mstore(ORDERS_HASH, mload(place))
+                if particular { leave }
+                mstore(0x00, mload(place))
+                mstore(0x20, mload(MESSAGE_HASH))
+                mstore(place, keccak256(0x00, 0x40))
+            }
             account := shl(96, account)
+            {
+                let authority := and(shr(248, mload(KEPT)), 0x3f)
+                mstore(AGENT, 0)
+                mstore(STRIDE, 96)
+                if authority {
+                    mstore(AGENT, add(mload(AGENTS), sub(shl(6, authority), 96)))
+                    mstore(STRIDE, 32)
+                }
+            }
             let fills := mload(FILLS)
             let readings := mload(READINGS)
             let totals := mload(TOTALS)
@@ -285,9 +348,10 @@ contract EnergyExchange is Intervals {
                     )
                 )
                 mstore(MESSAGE_HASH, keccak256(ORDER, ORDER_SIZE))
-                mstore(DIGEST, keccak256(MESSAGE, MESSAGE_SIZE))
-                {
+                switch mload(AGENT)
+                case 0 {
                     let vs := calldataload(add(cursor, 64))
+                    mstore(DIGEST, keccak256(MESSAGE, MESSAGE_SIZE))
                     mstore(SIGNATURE_V, add(27, shr(255, vs)))
                     mstore(SIGNATURE_R, calldataload(add(cursor, 32)))
                     mstore(SIGNATURE_S, shr(1, shl(1, vs)))
@@ -295,6 +359,7 @@ contract EnergyExchange is Intervals {
                     pop(staticcall(gas(), 1, DIGEST, RECOVER_SIZE, DIGEST, 32))
                     particular := xor(mload(DIGEST), mload(ORDER_OWNER))
                 }
+                default { particular, word := trade(word) }
                 let owed := div(add(mul(mload(ORDER_ENERGY), mload(FEE)), 999), 1000)
                 let sums := owed // the fee
                 let fedIn := and(registered, 0xffffffff)
@@ -326,7 +391,10 @@ contract EnergyExchange is Intervals {
                     }
                 }
                 if fedIn { owed := sub(owed, div(mul(fedIn, mload(FEED_IN)), 1000)) }
-                if or(particular, shr(64, sub(and(word, 0xffffffffffffffff), owed))) { break }
+                if or(particular, shr(64, sub(and(word, 0xffffffffffffffff), owed))) {
+                    if mload(AGENT) { mstore(add(mload(AGENT), 32), mload(ORDERS_HASH)) }
+                    break
+                }
 
                 sstore(slot, sub(word, owed))
                 account := slot
@@ -335,7 +403,7 @@ contract EnergyExchange is Intervals {
                 fills := add(fills, UNIFORM_FILL)
                 mstore(add(mload(OWED), shl(5, i)), owed)
                 i := add(i, 1)
-                cursor := add(cursor, 96)
+                cursor := add(cursor, mload(STRIDE))
             }
             mstore(FILLS, fills)
             mstore(READINGS, readings)
@@ -346,10 +414,12 @@ contract EnergyExchange is Intervals {
     }
 
     /// @dev Whether the member at the cursor, and its order, may be of the kind that `_settlePlain` settles.
-    function _looksPlain(uint256 cursor) private pure returns (bool) {
+    function _looksPlain(uint256 cursor) private view returns (bool) {
         unchecked {
-            uint256 order = _load(cursor + 21);
-            return _load(cursor) >> 248 == 1 && (order ^ _get(KEPT)) & USUAL_MASK == 0 && _isUniform();
+            (uint256 head, uint256 order) = (_load(cursor), _load(cursor + 21));
+            if (head >> 248 != 1 || (order ^ _get(KEPT)) & USUAL_MASK != 0 || !_isUniform()) return false;
+            if (order >> 248 & 0x3f == 0) return true;
+            return _wordOf(address(uint160(head << 8 >> 96))).dayOfUse() == _get(START) / 1 days;
         }
     }
 
@@ -520,6 +590,8 @@ contract EnergyExchange is Intervals {
             } else {
                 _useMandate(authority - 2, filledWh);
             }
+            // What is partial is particular.
+            _set(KEPT, order & (order >> 254 & 1 == 0 && authority != 1 ? KEPT_BY_AGENT_MASK : KEPT_MASK));
         }
         return (cursor, filledWh);
     }

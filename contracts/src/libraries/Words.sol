@@ -67,10 +67,15 @@ library AccountWords {
         return AccountWord.wrap(rest | until << 144);
     }
 
+    /// @notice The last UTC day with intervals for which agents traded for the account, as far as they are settled.
+    function dayOfUse(AccountWord word) internal pure returns (uint256) {
+        return uint16(AccountWord.unwrap(word) >> 176);
+    }
+
     /// @notice Wh that agents traded for the account in intervals that start on `day`.
     /// @dev Two days are kept. No interval of an older day can still be settled: the settlement term is a day.
     function usedWh(AccountWord word, uint256 day) internal pure returns (uint256) {
-        uint256 latest = uint16(AccountWord.unwrap(word) >> 176);
+        uint256 latest = dayOfUse(word);
         if (day == latest) return uint32(AccountWord.unwrap(word) >> 192);
         if (day + 1 == latest) return AccountWord.unwrap(word) >> 224;
         return 0;
@@ -79,7 +84,7 @@ library AccountWords {
     /// @notice The word with `energyWh` (32 bits) as the use of `day`.
     function withUsedWh(AccountWord word, uint256 day, uint256 energyWh) internal pure returns (AccountWord) {
         uint256 raw = AccountWord.unwrap(word);
-        uint256 latest = uint16(raw >> 176);
+        uint256 latest = dayOfUse(word);
         if (day + 1 == latest) return AccountWord.wrap(raw << 32 >> 32 | energyWh << 224);
         uint256 before = day == latest ? raw >> 224 : day == latest + 1 ? uint32(raw >> 192) : 0;
         return AccountWord.wrap(raw & ~USE_MASK | day << 176 | energyWh << 192 | before << 224);

@@ -46,6 +46,15 @@ const shot = (page, name) => page.screenshot({ path: `${SHOTS}${name}.png`, full
 
 /** Nothing that axe calls a violation, on any page. */
 async function accessible(page) {
+  // What slides or fades in is judged when it is there.
+  await page.evaluate(() =>
+    Promise.allSettled(
+      document
+        .getAnimations()
+        .filter((animation) => Number.isFinite(animation.effect.getComputedTiming().endTime))
+        .map((animation) => animation.finished),
+    ),
+  );
   await page.addScriptTag({ path: AXE });
   const violations = await page.evaluate(async () => {
     const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"];

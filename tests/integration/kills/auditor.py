@@ -5,6 +5,7 @@ what must be neither lost nor doubled, under names that two runs share; `rows` i
 """
 
 import json
+import re
 import sys
 from io import StringIO
 
@@ -16,10 +17,12 @@ from django.core.management import call_command  # noqa: E402 (Django's settings
 from django.db import close_old_connections  # noqa: E402
 
 from backend.market.models import DeliveryInterval, Order, Trade  # noqa: E402
+from backend.registry.models import Participant  # noqa: E402
 from backend.settlement.models import OutboxTransaction, Settlement, StatementLine  # noqa: E402
 from backend.telemetry.models import Reading  # noqa: E402
 from domain.market import SettlementLine  # noqa: E402
 
+ACCOUNT = re.compile("[0-9a-fA-F]{40}")
 TABLES = {
     "readings": (
         Reading.objects.filter(quality="signed"),
@@ -53,8 +56,18 @@ TABLES = {
 
 
 def books():
-    """Every table as sorted rows."""
-    return {name: sorted(rows.values_list(*columns), key=str) for name, (rows, columns) in TABLES.items()}
+    """Every table as sorted rows. Accounts, which each run draws anew, stand under their owners' pseudonyms."""
+    owners = {p.wallet_address[2:].lower(): p.pseudonym for p in Participant.objects.all()}
+
+    def named(value):
+        if not isinstance(value, str):
+            return value
+        return ACCOUNT.sub(lambda found: owners.get(found[0].lower(), found[0]), value)
+
+    return {
+        name: sorted(([named(value) for value in row] for row in rows.values_list(*columns)), key=str)
+        for name, (rows, columns) in TABLES.items()
+    }
 
 
 def audit(member):

@@ -56,7 +56,7 @@ TABLES = {
 
 
 def books():
-    """Every table as sorted rows. Accounts, which each run draws anew, stand under their owners' pseudonyms."""
+    """Every table as sorted rows. For accounts, which each run draws anew, stand their owners' pseudonyms."""
     owners = {p.wallet_address[2:].lower(): p.pseudonym for p in Participant.objects.all()}
 
     def named(value):

@@ -27,7 +27,7 @@ class SeasonalNaive(Model):
     name: ClassVar[str] = "seasonal_naive"
 
     @classmethod
-    def fit(cls, history: History, *, trained_at: datetime, horizon: int, seed: int) -> Self:  # noqa: ARG003
+    def fit(cls, history: History, *, trained_at: datetime, horizon: int, seed: int) -> Self:  # noqa: ARG003 - as all models
         """A model for the step of ``history``."""
         trained_at = require_utc(trained_at, "trained_at")
         history.require_available(trained_at)

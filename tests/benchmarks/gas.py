@@ -77,7 +77,7 @@ def gas(scale: float) -> list[Row]:
                 measured.settle(members[:size]),
                 measured.settle(members[: 2 * size], pairs=True),
             )
-            measured.settle(members[:size], agent=True)  # an agent's first orders of a day cost 1,000 more
+            measured.settle(members[:size], agent=True)  # the first of a day is particular
             by_agent = measured.settle(members[:size], agent=True)
             rows += [
                 figure("uniform price, per order", size, uniform[0] / size),

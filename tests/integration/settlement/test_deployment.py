@@ -73,7 +73,7 @@ def killing(monkeypatch):
 
 
 @pytest.fixture
-def settle_there(fresh_chain, settings, tmp_path, community_facts, transactional_db):  # noqa: ARG001
+def settle_there(fresh_chain, settings, tmp_path, community_facts, transactional_db):  # noqa: ARG001 - commits
     """The platform's settings point at the fresh chain and an empty state; a community is loaded."""
     settings.CHAIN_RPC_URL, settings.STATE_DIR = fresh_chain.url, tmp_path
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -132,4 +132,4 @@ def test_every_interval_of_every_year_has_its_row(fontana, year):
 
 def test_naive_time_is_refused(fontana):
     with pytest.raises(ValueError, match="time zone"):
-        fontana["rosa"].energy(datetime(2026, 6, 15))  # noqa: DTZ001
+        fontana["rosa"].energy(datetime(2026, 6, 15))  # noqa: DTZ001 - what is refused

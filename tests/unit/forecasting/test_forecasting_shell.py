@@ -152,7 +152,7 @@ def berlin(first, count, *, skip=(), twice=()):
 @pytest.mark.parametrize("proper", [True, False])
 @pytest.mark.parametrize("month", [3, 10])
 def test_local_files_may_or_may_not_show_the_change_of_the_clock(shell, proper, month):
-    change = datetime(2024, 3, 31, 2) if month == 3 else datetime(2024, 10, 27, 2)  # noqa: DTZ001
+    change = datetime(2024, 3, 31, 2) if month == 3 else datetime(2024, 10, 27, 2)  # noqa: DTZ001 (local)
     odd = {"skip": (change,)} if month == 3 else {"twice": (change,)}
     lines = berlin(change - timedelta(days=9), 12 * 24, **(odd if proper else {}))
     code, rows, said = shell(
@@ -163,7 +163,7 @@ def test_local_files_may_or_may_not_show_the_change_of_the_clock(shell, proper, 
 
 
 def test_a_hole_in_local_time_is_still_refused(shell):
-    lines = berlin(datetime(2024, 3, 20), 14 * 24, skip=(datetime(2024, 3, 25, 5),))  # noqa: DTZ001
+    lines = berlin(datetime(2024, 3, 20), 14 * 24, skip=(datetime(2024, 3, 25, 5),))  # noqa: DTZ001 (local)
     code, _, said = shell(lines, "--time-zone", "Europe/Berlin", "--train-end", "2024-04-01")
     assert code == 2
     assert (

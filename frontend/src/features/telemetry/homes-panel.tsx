@@ -52,6 +52,7 @@ function HomeCell({ home, most, mine }: { home: Home; most: number; mine: boolea
         <span className={classes.name}>{home.pseudonym}</span>
         {mine && <span className={classes.you}>{text("homes.you")}</span>}
         <Tooltip label={text(home.online ? "homes.online" : "homes.offline")}>
+          {/* Focusable, so that the words open by keyboard too. */}
           {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
           <span className={classes.dot} tabIndex={0} role="img" aria-label={text(home.online ? "homes.online" : "homes.offline")} />
         </Tooltip>

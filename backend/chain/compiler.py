@@ -53,19 +53,27 @@ def compile_contracts(
 ) -> dict[str, Artifact]:
     """Contracts by name, compiled once for each state of their sources and settings.
 
+    Each is compiled from the files that it is made of and no others. The compiler numbers what it reads, and
+    its optimiser may order code by these numbers: beside other files, the same contract can get other
+    bytecode than explorers make of its own sources.
+
     Args:
         project: The Foundry project's folder; ``foundry.toml`` holds the compiler's settings.
         cache: Folder for compiled output; made when it is missing.
         solc: The compiler, which answers ``--version`` and ``--standard-json``.
         contracts: The file of each.
     """
-    return compile_input(standard_input(project, contracts), contracts, cache=cache, solc=solc)
+    found: dict[str, Artifact] = {}
+    for name, file in contracts.items():
+        own = {name: file}
+        found |= compile_input(standard_input(project, own), own, cache=cache, solc=solc)
+    return found
 
 
 def compile_input(
     standard: Mapping[str, Any], contracts: Mapping[str, str], *, cache: Path, solc: Path
 ) -> dict[str, Artifact]:
-    """``compile_contracts`` for given standard JSON."""
+    """Contracts by name, compiled together from given standard JSON, once for each state of it."""
     request = json.dumps([standard, contracts], sort_keys=True)
     stored = cache / f"{hashlib.sha256(request.encode()).hexdigest()[:24]}.json"
     if not stored.exists():

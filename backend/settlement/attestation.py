@@ -5,7 +5,7 @@ have checked: each reading's own signature, or that it was brought to the oracle
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,32 +43,32 @@ def proven(reading: Reading) -> Proven:
     return Proven(registers, reading.signature, signer == reading.meter.key_address)
 
 
-def quorum(chain: Chain) -> list[str]:
-    """Keys of as many attestors as the oracle asks for, by account; empty when fewer are here."""
-    accounts = {int(signing.address_of(key), 16): key for key in connection.keys("ATTESTOR")}
-    if not accounts:
-        return []
-    role, threshold = chain.call("oracle", "ATTESTOR_ROLE"), int(chain.call("oracle", "threshold"))
-    keys = [
-        accounts[account]
-        for account in sorted(accounts)
-        if chain.call("oracle", "hasRole", role, signing.address_of(accounts[account]))
-    ]
-    if len(keys) < threshold:
-        logger.warning("%d attestors' keys are here, %d are needed", len(keys), threshold)
-        return []
-    return keys[:threshold]
+def quorum(chain: Chain) -> dict[str, str]:
+    """All attestors by account: the keys of as many as the oracle asks for, nothing for the others.
+
+    Empty when fewer keys are here.
+    """
+    keys = {signing.address_of(key): key for key in connection.keys("ATTESTOR")}
+    if not keys:
+        return {}
+    everybody, threshold = list(chain.call("oracle", "attestors")), int(chain.call("oracle", "threshold"))
+    signers = [account for account in everybody if account in keys][:threshold]
+    if len(signers) < threshold:
+        logger.warning("%d attestors' keys are here, %d are needed", len(signers), threshold)
+        return {}
+    return {account: keys[account] if account in signers else "" for account in everybody}
 
 
 def proof(
-    part: packing.Batch, found: Sequence[Proven | None], attestors: Sequence[str], *, interval_s: int
+    part: packing.Batch, found: Sequence[Proven | None], attestors: Mapping[str, str], *, interval_s: int
 ) -> bytes:
     """What ``MeterOracle.requireReadings`` is shown for a part's readings.
 
     Args:
         part: The part of the batch.
         found: For each member of the part what is known, None where no reading came.
-        attestors: Keys that sign, by account (see ``quorum``); none: the meters' signatures are the proof.
+        attestors: All of them, with the keys of those that sign (see ``quorum``); none: the meters'
+            signatures are the proof.
         interval_s: Length of the interval.
     """
     known = [one for one in found if one is not None]
@@ -83,7 +83,11 @@ def proof(
     }
     community = registry.community()
     return packing.pack_attested_proof(
-        (_attest(message, community, key=key, gaps=gaps) for key in attestors), gaps=gaps
+        {
+            account: _attest(message, community, key=key, gaps=gaps) if key else None
+            for account, key in attestors.items()
+        },
+        gaps=gaps,
     )
 
 

@@ -9,7 +9,7 @@ from eth_utils.address import to_checksum_address
 from backend.chain.values import Log
 from backend.settlement import bills
 from backend.settlement.bills import Bill
-from backend.settlement.events import Event, Settled, Traded, decoded, settled
+from backend.settlement.events import OF_A_SETTLEMENT, Event, Settled, Traded, decoded, settled
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ def derive(logs: Iterable[Log], *, retailer: str, fund: str) -> Audit:
     audit = Audit(defaultdict(int), defaultdict(int), defaultdict(Interval), [])
     waiting: list[Event] = []
     for event in decoded(logs):
-        if event.name in {"TradeSettled", "ReadingMissing", "Unpaid", "FundPaid", "CreditReduced"}:
+        if event.name in OF_A_SETTLEMENT:
             waiting.append(event)
         elif event.name == "BatchSettled":
             _settle(audit, settled([*waiting, event]), retailer=retailer, fund=fund)

@@ -4,7 +4,7 @@ A second opinion: nothing here reads the platform's books or uses ``pricing``. W
 rule that everybody shares (``domain.fills``).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -52,14 +52,12 @@ class Bill:
 
 def bills(settled: Settled) -> list[Bill]:
     """The bill of each meter, in the order of the readings."""
-    fills: dict[int, list[Fill]] = defaultdict(list)
-    for fill in settled.fills:
-        fills[fill.position].append(fill)
+    fills, caps = _by_meter(settled), dict(settled.shorts)
     return [
         Bill(
             reading.account,
             reading.meter_id,
-            _line(reading, fills[position], settled.prices),
+            _line(reading, fills[position], caps, settled.prices),
             reading.missing,
             settled.tx_hash,
         )
@@ -97,7 +95,7 @@ def problems(settled: Settled) -> Iterator[str]:
     order = [reading.meter_id for reading in settled.readings]
     if order != sorted(set(order)):
         yield "readings are not in the order of meters"
-    places = [fill.position for fill in settled.fills]
+    places = [] if settled.bilateral else [fill.position for fill in settled.fills]
     if places != sorted(places):
         yield "fills are not in the order of meters"
     bought_wh, sold_wh = (
@@ -106,8 +104,28 @@ def problems(settled: Settled) -> Iterator[str]:
     if bought_wh != sold_wh:
         yield f"{bought_wh} Wh were bought and {sold_wh} Wh sold"
     if settled.bilateral and _by_account(settled) != _by_account_of_trades(settled.bilateral):
-        yield "fills and trades differ"
+        yield "trades are not between the accounts whose meters they name"
+    yield from _unexplained(settled)
     yield from _unaccounted(settled)
+
+
+def _unexplained(settled: Settled) -> Iterator[str]:
+    """Sales that were not delivered must be said to be so, once each, and no others."""
+    said = Counter(number for number, _ in settled.shorts)
+    fills = _by_meter(settled)
+    short = {
+        fill.number
+        for position, reading in enumerate(settled.readings)
+        for fill, short_wh in _short_wh(reading, fills[position])
+        if short_wh
+    }
+    for number in sorted(short - said.keys()):
+        yield f"sale {number} was not delivered in full, and nothing says what its seller pays for that"
+    for number, times in sorted(said.items()):
+        if number not in short:
+            yield f"sale {number} is said to be short, and is not"
+        elif times > 1:
+            yield f"sale {number} is said to be short {times} times"
 
 
 def _unaccounted(settled: Settled) -> Iterator[str]:
@@ -162,17 +180,41 @@ def _by_account_of_trades(traded: Sequence[Traded]) -> Mapping[tuple[str, bool],
     return found
 
 
-def _line(reading: Reading, fills: Sequence[Fill], prices: Prices) -> Line:
+def _by_meter(settled: Settled) -> defaultdict[int, list[Fill]]:
+    """The fills of each meter by its position, sales in the order in which they share its export.
+
+    At one price that is the order of the batch. Trades come by their numbers; but of a meter's sales those
+    that are not short had their share before the others, and these say themselves in which order they came.
+    """
+    place = {number: place for place, (number, _) in enumerate(settled.shorts)}
+    fills = settled.fills
+    if settled.bilateral:
+        fills = sorted(fills, key=lambda fill: place.get(fill.number, -1))
+    found: defaultdict[int, list[Fill]] = defaultdict(list)
+    for fill in fills:
+        found[fill.position].append(fill)
+    return found
+
+
+def _short_wh(reading: Reading, fills: Sequence[Fill]) -> Iterator[tuple[Fill, int]]:
+    """A meter's sales, and the Wh of each that it did not deliver."""
+    left_wh = reading.export_wh
+    for fill in fills:
+        if fill.sells:
+            delivered_wh = min(fill.energy_wh, left_wh)
+            left_wh -= delivered_wh
+            yield fill, fill.energy_wh - delivered_wh
+
+
+def _line(reading: Reading, fills: Sequence[Fill], caps: Mapping[int, int], prices: Prices) -> Line:
     buys = [fill for fill in fills if not fill.sells]
-    sells = [fill for fill in fills if fill.sells]
-    bought_wh, sold_wh = (sum(fill.energy_wh for fill in side) for side in (buys, sells))
-    left_wh, sale, shortfall = reading.export_wh, 0, 0
-    for fill in sells:
-        delivered_wh = min(fill.energy_wh, left_wh)
-        left_wh -= delivered_wh
-        sale += delivered_wh * fill.price
-        premium = min(max(prices.imbalance - fill.price, 0), fill.imbalance_cap)
-        shortfall += (fill.energy_wh - delivered_wh) * premium
+    bought_wh = sum(fill.energy_wh for fill in buys)
+    sold_wh, sale, shortfall = 0, 0, 0
+    for fill, short_wh in _short_wh(reading, fills):
+        sold_wh += fill.energy_wh
+        sale += (fill.energy_wh - short_wh) * fill.price
+        # What is short without an event is a problem (``_unexplained``).
+        shortfall += short_wh * min(max(prices.imbalance - fill.price, 0), caps.get(fill.number, 0))
     delivered_wh = min(sold_wh, reading.export_wh)
     retail_wh = max(reading.import_wh - bought_wh, 0)
     feed_in_wh = max(reading.export_wh - sold_wh, 0) + max(bought_wh - reading.import_wh, 0)

@@ -12,8 +12,8 @@ from eth_utils.crypto import keccak
 from backend.chain.values import Log
 
 READING_BYTES = 30
-BILATERAL_FILL_BYTES = 16
-UNIFORM_FILL_BYTES = 12
+GAP = bytes(2)
+FILL_BYTES = 8
 MISSING_FLAG = 0x8000
 SOLD = 0x80
 _EVENTS = {
@@ -25,12 +25,17 @@ _EVENTS = {
     "BatchCommitted": (("uint64",), ("bytes32",)),
     "TradeSettled": (("address", "address"), ("uint256",)),
     "ReadingMissing": (("uint64", "address"), ("uint16", "uint256")),
+    "SaleShort": (("uint64",), ("uint16", "uint32")),
     "Unpaid": (("uint64", "address"), ("uint256",)),
     "FundPaid": (("uint64",), ("uint256",)),
     "CreditReduced": (("uint64", "address"), ("uint256",)),
     "IntervalReleased": (("uint64",), ()),
-    "BatchSettled": (("uint64",), ("uint256", "int256", "bytes", "bytes")),
+    "BatchSettled": (("uint64",), ("uint256", "bytes")),
 }
+OF_A_SETTLEMENT = frozenset(
+    {"TradeSettled", "ReadingMissing", "SaleShort", "Unpaid", "FundPaid", "CreditReduced"}
+)
+"""What a settlement says before its ``BatchSettled``."""
 _TOPICS = {
     keccak(text=f"{name}({','.join(indexed + data)})"): name for name, (indexed, data) in _EVENTS.items()
 }
@@ -57,13 +62,16 @@ class Reading(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """An execution; ``position`` names the reading of its meter."""
+    """An execution; ``position`` names the reading of its meter.
 
+    ``number`` is the order's in a batch with one price, otherwise the trade's; both sides of a trade have it.
+    """
+
+    number: int
     position: int
     sells: bool
     k: int
     energy_wh: int
-    imbalance_cap: int
     price: int
 
 
@@ -86,7 +94,11 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Settled:
-    """All that one settlement of a batch, or of a part of it, has logged; micro-units by account."""
+    """All that one settlement of a batch, or of a part of it, has logged; micro-units by account.
+
+    ``shorts`` are sales of which not all was delivered: the fill's number, and the most that its seller
+    agreed to pay per kWh for that. Of one meter they stand in the order in which they shared its export.
+    """
 
     start: int
     tx_hash: str
@@ -94,6 +106,7 @@ class Settled:
     retailer_micro: int
     readings: list[Reading]
     fills: list[Fill]
+    shorts: list[tuple[int, int]] = field(default_factory=list)
     bilateral: list[Traded] = field(default_factory=list)
     unpaid: dict[str, int] = field(default_factory=dict)
     reduced: dict[str, int] = field(default_factory=dict)
@@ -110,16 +123,35 @@ def decoded(logs: Iterable[Log]) -> Iterator[Event]:
             yield Event(name, (*topics, *decode(data, log.data)), log.tx_hash)
 
 
+def settlements(events: Iterable[Event]) -> Iterator[Settled]:
+    """Each settlement among the events; what is said after the last one belongs to none."""
+    waiting: list[Event] = []
+    for event in events:
+        if event.name in OF_A_SETTLEMENT:
+            waiting.append(event)
+        elif event.name == "BatchSettled":
+            yield settled([*waiting, event])
+            waiting = []
+
+
 def settled(events: Iterable[Event]) -> Settled:
-    """What a settlement's events say together, the last of them ``BatchSettled``."""
+    """What a settlement's events say together, the last of them ``BatchSettled``.
+
+    Raises:
+        ValueError: bytes are too many, too few, or not where they should be.
+    """
     *before, last = events
-    start, prices, retailer_micro, readings, fills = last.values
+    start, summary, lines = last.values
     amounts: dict[str, dict[str, int]] = defaultdict(dict)
     missing: dict[str, int] = {}
-    found = Settled(start, last.tx_hash, _prices(prices), retailer_micro, [], [])
+    found = Settled(start, last.tx_hash, _prices(summary), _signed(summary >> 160, bits=80), [], [])
+    words: list[int] = []
     for name, values, _ in before:
         if name == "TradeSettled":
             found.bilateral.append(_traded(*values))
+            words.append(values[-1])
+        elif name == "SaleShort":
+            found.shorts.append(values[1:])
         elif name == "ReadingMissing":
             _, account, number, import_wh = values
             missing[_meter_id(account, number)] = import_wh
@@ -128,16 +160,28 @@ def settled(events: Iterable[Event]) -> Settled:
         elif values[-1]:
             amounts[name][to_checksum_address(values[1])] = values[-1]
     found.unpaid, found.reduced = amounts["Unpaid"], amounts["CreditReduced"]
-    found.readings = [_reading(entry, missing) for entry in _entries(readings, READING_BYTES)]
-    size = BILATERAL_FILL_BYTES if found.bilateral else UNIFORM_FILL_BYTES
-    found.fills = [_fill(entry, found) for entry in _entries(fills, size)]
+    readings, orders = _split(lines, meters=summary >> 240)
+    if words and orders:
+        raise ValueError("there are trades with prices of their own, and orders at the clearing price")
+    found.readings = [_reading(entry, missing) for entry in readings]
+    found.fills = [_fill(number, entry, found.prices.clearing) for number, entry in enumerate(orders)]
+    for number, word in enumerate(words):
+        found.fills += _sides(number, word, start)
+    if any(fill.position >= len(readings) for fill in found.fills):
+        raise ValueError("a fill belongs to no meter")
     return found
 
 
-def _entries(data: bytes, size: int) -> Iterator[bytes]:
-    if len(data) % size:
-        raise ValueError(f"{len(data)} bytes are no list of entries of {size}")
-    return (data[at : at + size] for at in range(0, len(data), size))
+def _split(lines: bytes, *, meters: int) -> tuple[list[bytes], list[bytes]]:
+    """The entries of meters, and after a gap those of orders."""
+    middle = meters * READING_BYTES
+    first = middle + len(GAP)
+    if lines[middle:first] != GAP or (len(lines) - first) % FILL_BYTES:
+        raise ValueError(f"{len(lines)} bytes are no list of {meters} meters and some orders")
+    return (
+        [lines[at : at + READING_BYTES] for at in range(0, middle, READING_BYTES)],
+        [lines[at : at + FILL_BYTES] for at in range(first, len(lines), FILL_BYTES)],
+    )
 
 
 def _reading(entry: bytes, missing: dict[str, int]) -> Reading:
@@ -149,20 +193,42 @@ def _reading(entry: bytes, missing: dict[str, int]) -> Reading:
     return Reading(account, meter_id, import_wh, export_wh, missing=False)
 
 
-def _fill(entry: bytes, settled: Settled) -> Fill:
+def _fill(number: int, entry: bytes, clearing: int) -> Fill:
     position, sells, k = int.from_bytes(entry[:2]), entry[2] == SOLD, entry[3]
-    price = int.from_bytes(entry[12:16]) if settled.bilateral else settled.prices.clearing
-    return Fill(position, sells, k, int.from_bytes(entry[4:8]), int.from_bytes(entry[8:12]), price)
+    return Fill(number, position, sells, k, int.from_bytes(entry[4:]), clearing)
+
+
+def _sides(number: int, word: int, start: int) -> tuple[Fill, Fill]:
+    """What a trade's buyer and seller executed.
+
+    From the lowest bit: price 32, Wh 32, interval start 40; k 8, zero 8 and position of the meter 16 of the
+    buyer, then of the seller.
+    """
+    if word >> 64 & 0xFFFFFFFFFF != start or word & (0xFF << 112 | 0xFF << 144) or word >> 168:
+        raise ValueError(f"trade {number} is none of the interval {start}")
+    price, energy_wh = word & 0xFFFFFFFF, word >> 32 & 0xFFFFFFFF
+    buyer, seller = (
+        Fill(number, word >> at + 16 & 0xFFFF, sells, word >> at & 0xFF, energy_wh, price)
+        for at, sells in ((104, False), (136, True))
+    )
+    return buyer, seller
 
 
 def _prices(word: int) -> Prices:
+    """From the lowest bit 32 each: fee, imbalance, feed-in, retail import, clearing."""
     return Prices(*(word >> shift & 0xFFFFFFFF for shift in (128, 96, 64, 32, 0)))
 
 
 def _traded(buyer: str, seller: str, word: int) -> Traded:
-    """From the lowest bit: price 32, Wh 32, interval start."""
+    """See ``_sides``."""
     energy_wh, price = word >> 32 & 0xFFFFFFFF, word & 0xFFFFFFFF
     return Traded(to_checksum_address(buyer), to_checksum_address(seller), energy_wh, price)
+
+
+def _signed(word: int, *, bits: int) -> int:
+    """The lowest ``bits`` in two's complement."""
+    value = word & (1 << bits) - 1
+    return value - (value >> bits - 1 << bits)
 
 
 def _meter_id(account: str, number: int) -> str:

@@ -55,6 +55,10 @@ class OutboxTransaction(models.Model):
     block_hash = models.CharField(max_length=66, blank=True)
     block_time = models.DateTimeField(null=True)
     gas_used = models.PositiveBigIntegerField(null=True)
+    by_another = models.BooleanField(
+        default=False,
+        help_text="somebody else did it first: sender, hash and block are of that transaction",
+    )
     error = models.TextField(blank=True, help_text="why it failed, or what it waits for")
     since = models.DateTimeField(default=timezone.now, help_text="in this state; by the wall clock")
     after = models.ForeignKey(

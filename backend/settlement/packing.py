@@ -17,6 +17,8 @@ SELL = 1
 ATTESTED = b"\x01"
 SIGNED_BY_METERS = b"\x02"
 ATTESTED_WITH_GAPS = b"\x03"
+SILENT = b"\x00"
+SIGNED = b"\x01"
 SUBMITTED = bytes(64)
 
 
@@ -28,7 +30,7 @@ def pack(batch: Batch) -> bytes:
         _member(member, terms, bilateral=batch["trades"] > 0, continued=continued)
         for member, continued in _continued(members)
     )
-    fills = sum(len(order["executions"]) for member in members for order in member["orders"])
+    fills = 0 if batch["trades"] else sum(len(member["orders"]) for member in members)
     header = b"".join(
         (
             _uint(batch["intervalStart"], 5),
@@ -75,10 +77,27 @@ def pack_readings(batch: Batch, readings: Sequence[tuple[int, int] | None]) -> b
     )
 
 
-def pack_attested_proof(signatures: Iterable[str], *, gaps: bool) -> bytes:
-    """Attestors' signatures (65 bytes each), by account; ``gaps`` says that readings are missing."""
+def unpack_registers(evidence: bytes, *, members: int) -> list[tuple[int, int] | None]:
+    """What ``pack_registers`` packed, at the beginning of the evidence."""
+    entries = [
+        evidence[at : at + len(NO_READING)] for at in range(0, members * len(NO_READING), len(NO_READING))
+    ]
+    return [
+        None if entry == NO_READING else (int.from_bytes(entry[:4]), int.from_bytes(entry[4:]))
+        for entry in entries
+    ]
+
+
+def pack_attested_proof(attestors: Mapping[str, str | None], *, gaps: bool) -> bytes:
+    """Signatures (65 bytes each) of all attestors by account, None of those who do not sign.
+
+    ``gaps`` says that readings are missing.
+    """
     kind = ATTESTED_WITH_GAPS if gaps else ATTESTED
-    return kind + b"".join(_hex(compact(signature)) for signature in signatures)
+    return kind + b"".join(
+        SILENT + _hex(account) if signature is None else SIGNED + _hex(compact(signature))
+        for account, signature in sorted(attestors.items(), key=lambda item: int(item[0], 16))
+    )
 
 
 def pack_meter_proof(signatures: Iterable[str | None]) -> bytes:
@@ -116,9 +135,9 @@ def _order(order: Mapping[str, Any], terms: list[bytes], *, bilateral: bool) -> 
     partial = not bilateral and executions[0]["energyWh"] != order["energyWh"]
     head = order["authority"] | (0x80 if order["side"] == SELL else 0) | (0x40 if partial else 0)
     packed = [
+        _uint(terms.index(own), 1),
         _uint(head, 1),
         _uint(order["k"], 1),
-        _uint(terms.index(own), 1),
         _uint(order["energyWh"], 4),
         _uint(order["limitPrice"], 4),
     ]

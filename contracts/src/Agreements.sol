@@ -54,7 +54,7 @@ abstract contract Agreements is Ledger, EIP712 {
         if (widest > type(uint32).max) revert TermTooLarge();
         uint256 nextNonce = _nextMandateNonce[mandate.owner][mandate.agent];
         if (mandate.nonce < nextNonce) revert StaleNonce(mandate.owner, mandate.nonce, nextNonce);
-        if (!_isSignedBy(mandate.owner, hashMandate(mandate), signature)) {
+        if (!_isSignedBy(mandate.owner, _hashTypedDataV4(mandate.hash()), signature)) {
             revert InvalidMandateSignature(mandate.owner, mandate.agent);
         }
         _nextMandateNonce[mandate.owner][mandate.agent] = uint256(mandate.nonce) + 1;
@@ -104,7 +104,7 @@ abstract contract Agreements is Ledger, EIP712 {
         if (agreement.nonce < standing.nextNonce()) {
             revert StaleNonce(owner, agreement.nonce, standing.nextNonce());
         }
-        if (!_isSignedBy(owner, hashSupplyAgreement(agreement), signature)) {
+        if (!_isSignedBy(owner, _hashTypedDataV4(agreement.hash()), signature)) {
             revert InvalidSupplySignature(owner);
         }
         uint256 since = block.timestamp;
@@ -174,26 +174,6 @@ abstract contract Agreements is Ledger, EIP712 {
         }
         _recorded[structHash] = true;
         emit OrderRecorded(order.owner, structHash);
-    }
-
-    /// @notice The EIP-712 digest that the owner signs.
-    function hashOrder(Order calldata order) external view returns (bytes32) {
-        return _hashTypedDataV4(order.hash());
-    }
-
-    /// @notice The EIP-712 digest that an agent signs for all its orders in a batch.
-    function hashAgentOrders(uint64 intervalStart, bytes32 ordersHash) public view returns (bytes32) {
-        return _hashTypedDataV4(OrderTypes.hashAgentOrders(intervalStart, ordersHash));
-    }
-
-    /// @notice The EIP-712 digest that the owner signs.
-    function hashMandate(Mandate calldata mandate) public view returns (bytes32) {
-        return _hashTypedDataV4(mandate.hash());
-    }
-
-    /// @notice The EIP-712 digest that the owner signs.
-    function hashSupplyAgreement(SupplyAgreement calldata agreement) public view returns (bytes32) {
-        return _hashTypedDataV4(agreement.hash());
     }
 
     /// @notice From which instant on batches must not contain the owner's order with this nonce, because it was cancelled

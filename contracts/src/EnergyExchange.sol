@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IMeterOracle} from "./interfaces/IMeterOracle.sol";
 import {Intervals, Terms} from "./Intervals.sol";
 import {OrderTypes} from "./libraries/OrderTypes.sol";
-import {AccountWord, MandateWord} from "./libraries/Words.sol";
+import {AccountWord, AccountWords, MandateWord} from "./libraries/Words.sol";
 
 /// @title The exchange of a community's energy: custody, commitment, settlement
 /// @notice Every debit follows from a signature of the member: an order, a mandate, or a supply agreement with the
@@ -17,84 +18,89 @@ import {AccountWord, MandateWord} from "./libraries/Words.sol";
 ///     agents   address 20                                   each
 ///     members  head 1: bit 7 numbered, bit 6 another meter of the account follows, bits 0-5 orders; account 20;
 ///              [number 2, if numbered, else it is 0]; orders
-///     order    head 1: bit 7 sells, bit 6 partial, bits 0-5 authority (0 the owner's signature, 1 recorded,
-///              2 + i agent i); k of the nonce 1; terms 1; energy 4; limit 4;
+///     order    terms 1; head 1: bit 7 sells, bit 6 partial, bits 0-5 authority (0 the owner's signature, 1 recorded,
+///              2 + i agent i); k of the nonce 1; energy 4; limit 4;
 ///              uniform, partial: filled 4;  bilateral: fills 1, each trade 2, energy 4, price 4;
 ///              authority 0: signature 64 (EIP-2098)
 ///     at last  agents' signatures over AgentOrders 64       each
 ///
-/// Members increase strictly by account and number. `fills` counts orders at a uniform price, or fills of orders in a
-/// bilateral batch: as many entries has the event.
+/// Members increase strictly by account and number. `fills` counts the orders at a uniform price, and is 0 in a bilateral
+/// batch.
 contract EnergyExchange is Intervals {
     // A settlement keeps what it works with at fixed places in memory, the frame: to read a word there costs 6 gas.
 
     // The EIP-712 encoding of the order at hand, word by word
-    uint256 private constant ORDER = 0x400;
-    uint256 private constant ORDER_OWNER = 0x420;
-    uint256 private constant ORDER_METER = 0x440;
-    uint256 private constant ORDER_SIDE = 0x460;
-    uint256 private constant ORDER_START = 0x480;
-    uint256 private constant ORDER_SECONDS = 0x4a0;
-    uint256 private constant ORDER_ENERGY = 0x4c0;
-    uint256 private constant ORDER_LIMIT = 0x4e0;
-    uint256 private constant ORDER_FEE_CAP = 0x500;
-    uint256 private constant ORDER_IMBALANCE_CAP = 0x520;
-    uint256 private constant ORDER_NONCE = 0x540;
-    uint256 private constant ORDER_EXPIRY = 0x560;
+    uint256 private constant ORDER = 0x80;
+    uint256 private constant ORDER_OWNER = 0xa0;
+    uint256 private constant ORDER_METER = 0xc0;
+    uint256 private constant ORDER_SIDE = 0xe0;
+    uint256 private constant START = 0x100;
+    uint256 private constant ORDER_SECONDS = 0x120;
+    uint256 private constant ORDER_ENERGY = 0x140;
+    uint256 private constant ORDER_LIMIT = 0x160;
+    uint256 private constant ORDER_FEE_CAP = 0x180;
+    uint256 private constant ORDER_IMBALANCE_CAP = 0x1a0;
+    uint256 private constant ORDER_NONCE = 0x1c0;
+    uint256 private constant ORDER_EXPIRY = 0x1e0;
     uint256 private constant ORDER_SIZE = 0x180;
     // 0x1901 ‖ domain ‖ struct hash
-    uint256 private constant MESSAGE = 0x580;
-    uint256 private constant MESSAGE_DOMAIN = 0x582;
-    uint256 private constant MESSAGE_HASH = 0x5a2;
+    uint256 private constant MESSAGE = 0x200;
+    uint256 private constant MESSAGE_DOMAIN = 0x202;
+    uint256 private constant MESSAGE_HASH = 0x222;
     uint256 private constant MESSAGE_SIZE = 0x42;
     // The input of ecrecover; its output overwrites the digest
-    uint256 private constant DIGEST = 0x5e0;
-    uint256 private constant SIGNATURE_V = 0x600;
-    uint256 private constant SIGNATURE_R = 0x620;
-    uint256 private constant SIGNATURE_S = 0x640;
+    uint256 private constant DIGEST = 0x260;
+    uint256 private constant SIGNATURE_V = 0x280;
+    uint256 private constant SIGNATURE_R = 0x2a0;
+    uint256 private constant SIGNATURE_S = 0x2c0;
     uint256 private constant RECOVER_SIZE = 0x80;
     // The batch
-    uint256 private constant START = 0x660;
-    uint256 private constant CLEARING = 0x680;
-    uint256 private constant RETAIL_IMPORT = 0x6a0;
-    uint256 private constant FEED_IN = 0x6c0;
-    uint256 private constant IMBALANCE = 0x6e0;
-    uint256 private constant FEE = 0x700;
-    uint256 private constant PRICES = 0x720; // as in the event
-    uint256 private constant JUDGED_AT = 0x740;
-    uint256 private constant MEMBERS = 0x760;
-    uint256 private constant REGISTERS = 0x780; // where they begin in calldata
-    uint256 private constant TERMS = 0x7a0; // where they begin in calldata
-    uint256 private constant KEPT = 0x7c0; // of the last order: k and terms, which still stand in the encoding, and its agent
-    uint256 private constant AGENTS = 0x7e0; // uint256[]: of each its address, and the hash of its orders so far
-    uint256 private constant TRADES = 0x800; // uint256[]: what is known of each trade
-    uint256 private constant SUPPLY_FLOOR = 0x820; // see _agreed
-    uint256 private constant SUPPLY_CEILING = 0x840; // see _agreed
-    // Its event's data, and the next entries in it
-    uint256 private constant EVENT = 0x860;
-    uint256 private constant READINGS = 0x880;
-    uint256 private constant FILLS = 0x8a0;
-    uint256 private constant FILLS_BEGIN = 0x8c0;
-    uint256 private constant FILLS_END = 0x8e0;
+    uint256 private constant CLEARING = 0x2e0;
+    uint256 private constant RETAIL_IMPORT = 0x300;
+    uint256 private constant FEED_IN = 0x320;
+    uint256 private constant IMBALANCE = 0x340;
+    uint256 private constant FEE = 0x360;
+    uint256 private constant PRICES = 0x380; // as in the event
+    uint256 private constant JUDGED_AT = 0x3a0;
+    uint256 private constant MEMBERS = 0x3c0;
+    uint256 private constant REGISTERS = 0x3e0; // where they begin in calldata
+    uint256 private constant TERMS = 0x400; // where they begin in calldata
+    uint256 private constant KEPT = 0x420; // of the last order: k and terms, which still stand in the encoding, and its agent
+    uint256 private constant AGENTS = 0x440; // uint256[]: of each its address, and the hash of its orders so far
+    uint256 private constant TRADES = 0x460; // uint256[]: what is known of each trade; none at a uniform price
+    uint256 private constant AGREEMENT = 0x480; // AccountWords.agreement of the batch
+    // The call of the oracle, and the event's data, which overwrites its beginning: the readings end both. Next entries.
+    uint256 private constant CALL = 0x4a0;
+    uint256 private constant READINGS_BEGIN = 0x4c0;
+    uint256 private constant READINGS = 0x4e0;
+    uint256 private constant FILLS_BEGIN = 0x500;
+    uint256 private constant FILLS = 0x520;
+    uint256 private constant FILLS_END = 0x540;
     // Sums over accounts
-    uint256 private constant OWED = 0x900; // where it is noted, by meter, what its account owed
-    uint256 private constant TOTALS = 0x920; // paid in less paid out 96, Wh bought less sold 80, fees 80
+    uint256 private constant TOTALS = 0x580; // paid in less paid out 96, Wh bought less sold 80, fees 80
     // The account at hand
-    uint256 private constant WORD = 0x940;
-    uint256 private constant NONCES = 0x960; // bitmap of the k of its orders so far
-    uint256 private constant RESTRICTED = 0x980; // the last account whose orders are to be looked up
+    uint256 private constant WORD = 0x5a0;
+    uint256 private constant NONCES = 0x5c0; // bitmap of the k of its orders so far
+    uint256 private constant RESTRICTED = 0x5e0; // the last account whose orders are to be looked up
     // The meter at hand: products of Wh and price
-    uint256 private constant PURCHASE = 0x9a0;
-    uint256 private constant SALE = 0x9c0;
-    uint256 private constant SHORTFALL = 0x9e0;
+    uint256 private constant PURCHASE = 0x600;
+    uint256 private constant SALE = 0x620;
+    uint256 private constant SHORTFALL = 0x640;
     // Orders so far in a bilateral batch
-    uint256 private constant LISTED = 0xa00;
-    // A run of plain members: where their agent stands in memory (0: they signed themselves), and the hash of its orders before
-    // the one at hand; bytes of a member
-    uint256 private constant AGENT = 0xa20;
-    uint256 private constant ORDERS_HASH = 0xa40;
-    uint256 private constant STRIDE = 0xa60;
-    uint256 private constant FRAME_END = 0xa80;
+    uint256 private constant LISTED = 0x660;
+    // A run of plain members: of each head, terms, k and authority; where their agent stands in memory (0: they signed
+    // themselves); the hash of its orders before the one at hand; bytes of a member; masks, which would cost more as literals
+    uint256 private constant PLAIN = 0x680;
+    uint256 private constant AGENT = 0x6a0;
+    uint256 private constant ORDERS_HASH = 0x6c0;
+    uint256 private constant STRIDE = 0x6e0;
+    uint256 private constant END = 0x700; // its members, in words
+    uint256 private constant ADDRESS_MASK = 0x720;
+    uint256 private constant S_MASK = 0x740;
+    uint256 private constant SIDE_K_ENERGY = 0x760;
+    uint256 private constant CARRY = 0x780;
+    uint256 private constant FRAME_END = 0x7a0;
+    uint256 private constant OWED = 0x7a0; // of each meter, what its account owed, noted with its last meter
 
     uint256 private constant HEADER = 33;
     uint256 private constant TERM = 13;
@@ -102,131 +108,152 @@ contract EnergyExchange is Intervals {
     uint256 private constant MISSING = 0xffffffffffffffff;
     uint256 private constant MISSING_FLAG = 0x8000;
     uint256 private constant FIRST_GENERATION_METER = 0x4000;
-    uint256 private constant SETTLED_TRADE = type(uint256).max;
+    // A trade's sides stand in its word, 128 bits each, as fills with the price 32 below: that there is one; which; and what
+    // must be the same of both, but for the side
+    uint256 private constant ENTERED = 0x1000000000000000000;
+    uint256 private constant SIDE_OF_FILL = 0x80000000000000000000;
+    uint256 private constant METER_AND_K = 0xffff00ff;
+    uint256 private constant SIDE_AND_TERMS = 0x8000ffffffffffffffff;
     uint256 private constant READING = 30;
-    uint256 private constant UNIFORM_FILL = 12;
-    uint256 private constant BILATERAL_FILL = 16;
+    uint256 private constant ATTESTED_WITH_GAPS = 3; // IMeterOracle
+    uint256 private constant FILL = 8;
+    uint256 private constant GAP = 2; // between readings and fills: writing the last reading overwrites it
+    uint256 private constant SINGLE_TRADE = 11; // bytes of a trade that is an order's only one, its number included
 
-    // An account's word (AccountWords): highest import price and end day, lowest feed-in price and restriction
-    uint256 private constant SUPPLY_FLOOR_MASK = 0xffff00000000ffffffff0000000000000000;
-    uint256 private constant SUPPLY_CEILING_MASK = 0xffffffff0000ffffffff000000000000000000000000;
-    uint256 private constant SUPPLY_AGREED = 0x1000000000001000000000000000000000000;
-
-    uint256 private constant NO_ORDER = type(uint256).max;
-    // Of an order's head: k and terms; and what makes it unusual, too
-    uint256 private constant KEPT_MASK = 0x00ffff0000000000000000000000000000000000000000000000000000000000;
+    uint256 private constant NO_ORDER = 0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff;
+    // Of an order, in its highest bytes: terms and k; the authority, too
+    uint256 private constant KEPT_MASK = 0xff00ff0000000000000000000000000000000000000000000000000000000000;
     uint256 private constant KEPT_BY_AGENT_MASK =
-        0x3fffff0000000000000000000000000000000000000000000000000000000000;
-    uint256 private constant USUAL_MASK = 0x7fffff0000000000000000000000000000000000000000000000000000000000;
-    uint256 private constant ACCOUNT_MASK =
-        0xffffffffffffffffffffffffffffffffffffffff000000000000000000000000;
-    // An order's side and k, as a fill has them after a shift by 16
-    uint256 private constant SIDE_AND_K = 0x80ff000000000000000000000000000000000000000000000000000000000000;
-
+        0xff3fff0000000000000000000000000000000000000000000000000000000000;
+    // Of a plain member: its head, and of its order terms, k, authority and what makes it partial
+    uint256 private constant PLAIN_MASK = 0xff0000000000000000000000000000000000000000ff7fff0000000000000000;
+    // ... and side, k and Wh of its order, which a fill has 160 bits higher
+    uint256 private constant FILL_MASK = 0x80ffffffffff00000000;
+    uint256 private constant CARRIES = 0x80000000400020000000100000000000000000000000; // AccountWords
+    uint256 private constant BALANCE_MASK = 0xfffffffffffffff; // AccountWords
     constructor(Terms memory terms) Intervals(terms) {}
 
-    /// @notice Settles the next part of a committed batch against its meters' readings.
+    /// @notice Settles the next part of a committed batch against its meters' readings. For anybody: what is settled was
+    /// committed and signed, and the readings are proven. That a reading is missing must be vouched for by attestors, or the
+    /// operator settles.
     /// @param batch The part, packed as described above.
+    /// @param evidence For each member import Wh 4, export Wh 4, all bits set when there is no reading; then the proof for
+    /// `MeterOracle.requireReadings`.
     /// @param next Root of the parts that follow; 0 when this is the last one.
-    /// @param registers For each member import Wh 4, export Wh 4; all bits set when there is no reading.
-    /// @param proof For `MeterOracle.requireReadings`.
-    function settleBatch(bytes calldata batch, bytes32 next, bytes calldata registers, bytes calldata proof)
-        external
-        onlyRole(OPERATOR_ROLE)
-        whenNotPaused
-    {
-        _reserveFrame();
-        uint256 cursor = _readHeader(batch);
-        if (registers.length != _get(MEMBERS) * 8) revert BatchMalformed();
-        (uint256 judgedAt, uint256 lastAccount) = _open(_get(START), keccak256(batch), next);
+    function settleBatch(bytes calldata batch, bytes calldata evidence, bytes32 next) external whenNotPaused {
+        if (batch.length < HEADER) revert BatchMalformed();
+        (uint256 cursor, bytes32 hash) = _readHeader(batch);
+        uint256 start = _get(START);
+        unchecked {
+            if (evidence.length < _get(MEMBERS) * 8) revert BatchMalformed();
+        }
+        (uint256 judgedAt, uint256 lastAccount) = _open(start, hash, next);
         _set(JUDGED_AT, judgedAt);
-        _layOutMemory();
-        _set(REGISTERS, _begin(registers));
+        cursor = _layOutMemory(cursor, uint8(_load(_begin(batch) + 1)), evidence);
         (cursor, lastAccount) = _settleMembers(cursor, lastAccount);
-        if (next != 0) _keepLastAccount(_get(START), address(uint160(lastAccount)));
         cursor = _requireAgentsSigned(cursor);
         (int256 paid, int256 unmatchedWh, uint256 fees) = _totals();
         if (unmatchedWh != 0) revert BuysDifferFromSells(unmatchedWh);
-        if (_get(KEPT) != NO_ORDER && judgedAt == _get(START)) revert LateBatchHasOrders(_get(START));
-        if (cursor != _begin(batch) + batch.length || _get(FILLS) != _get(FILLS_END)) {
-            revert BatchMalformed();
+        if (judgedAt == start && (_get(FILLS) != _get(FILLS_BEGIN) || _get(LISTED) != 0)) {
+            revert LateBatchHasOrders(start);
         }
-        _requireTradesComplete();
-        _requireReadings(proof);
-        (int256 retailerDelta, uint256 missing) = _settleRetailer(_get(START), judgedAt, paid, fees);
-        if (missing != 0) _reduceCredits(_get(START), _credits(), missing);
+        unchecked {
+            if (cursor != _begin(batch) + batch.length || _get(FILLS) != _get(FILLS_END)) {
+                revert BatchMalformed();
+            }
+        }
+        _settleTrades();
+        _requireReadings(evidence);
+        if (next != 0) _keepLastAccount(start, address(uint160(lastAccount)));
+        (int256 retailerDelta, uint256 missing) = _settleHouse(start, judgedAt, next == 0, paid, fees);
+        if (missing != 0) _reduceCredits(start, _credits(), missing);
         _emitBatchSettled(retailerDelta);
     }
 
-    /// @dev Takes the memory up to the frame's end, which nothing has used yet.
-    function _reserveFrame() private pure {
+    /// @dev Reads what stands before the terms. FILLS_END is the number of fills for now, TRADES that of trades.
+    /// @return cursor Where the terms begin.
+    /// @return hash Of the batch.
+    function _readHeader(bytes calldata batch) private pure returns (uint256 cursor, bytes32 hash) {
         assembly ("memory-safe") {
+            // Nothing has used the frame's memory yet; the batch is there for a moment only.
             if gt(mload(0x40), ORDER) { invalid() }
-            mstore(0x40, FRAME_END)
+            cursor := batch.offset
+            calldatacopy(FRAME_END, cursor, batch.length)
+            hash := keccak256(FRAME_END, batch.length)
+            let header := calldataload(cursor)
+            mstore(START, shr(216, header))
+            mstore(PRICES, shr(96, shl(40, header)))
+            mstore(CLEARING, and(shr(184, header), 0xffffffff))
+            mstore(RETAIL_IMPORT, and(shr(152, header), 0xffffffff))
+            mstore(FEED_IN, and(shr(120, header), 0xffffffff))
+            mstore(IMBALANCE, and(shr(88, header), 0xffffffff))
+            mstore(FEE, and(shr(56, header), 0xffffffff))
+            mstore(MEMBERS, and(shr(40, header), 0xffff))
+            mstore(FILLS_END, and(shr(24, header), 0xffff))
+            mstore(TRADES, and(shr(8, header), 0xffff))
+            cursor := add(cursor, HEADER)
+            mstore(TERMS, cursor)
+            cursor := add(cursor, mul(and(header, 0xff), TERM))
         }
     }
 
-    /// @dev Reads what stands before the members. FILLS_END is the number of fills for now.
-    /// @return cursor Where the members begin.
-    function _readHeader(bytes calldata batch) private pure returns (uint256 cursor) {
-        if (batch.length < HEADER) revert BatchMalformed();
-        cursor = _begin(batch);
-        uint256 header = _load(cursor);
-        _set(START, header >> 216);
-        _set(PRICES, header << 40 >> 96);
-        _set(CLEARING, uint32(header >> 184));
-        _set(RETAIL_IMPORT, uint32(header >> 152));
-        _set(FEED_IN, uint32(header >> 120));
-        _set(IMBALANCE, uint32(header >> 88));
-        _set(FEE, uint32(header >> 56));
-        _set(MEMBERS, uint16(header >> 40));
-        _set(FILLS_END, uint16(header >> 24));
-        uint256 agents = uint8(_load(cursor + 1));
-        unchecked {
-            cursor += HEADER;
-            _set(TERMS, cursor);
-            cursor += uint8(header) * TERM;
-            _set(TRADES, _newList(uint16(header >> 8)));
-            uint256 list = _newList(2 * agents);
-            _set(AGENTS, list);
-            for (uint256 i = 0; i < agents; ++i) {
-                list += 32;
-                _set(list, _load(cursor) >> 96);
-                list += 32;
-                cursor += 20;
-            }
-        }
-    }
+    /// @dev Fills in what is the same for all members, and makes room for lists, the call of the oracle and the event.
+    /// @return Where the members begin.
+    function _layOutMemory(uint256 cursor, uint256 agents, bytes calldata evidence)
+        private
+        view
+        returns (uint256)
+    {
+        uint256 domain = uint256(_domainSeparatorV4());
+        uint256 seconds_ = intervalSeconds;
+        uint256 agreement = AccountWords.agreement(_get(RETAIL_IMPORT), _get(FEED_IN), _get(START));
+        bytes32 typehash = OrderTypes.ORDER_TYPEHASH;
+        assembly ("memory-safe") {
+            mstore(ORDER, typehash)
+            mstore(ORDER_SECONDS, seconds_)
+            mstore(MESSAGE, shl(240, 0x1901))
+            mstore(MESSAGE_DOMAIN, domain)
+            mstore(AGREEMENT, agreement)
+            mstore(REGISTERS, evidence.offset)
 
-    /// @dev Fills in what is the same for all members, and makes room for lists: what is owed by meter, then the data of
-    /// `BatchSettled`, which is prices, retailerDelta, two offsets, readings, fills, as the ABI has them.
-    function _layOutMemory() private view {
-        uint256 start = _get(START);
-        _set(ORDER, uint256(OrderTypes.ORDER_TYPEHASH));
-        _set(ORDER_START, start);
-        _set(ORDER_SECONDS, intervalSeconds);
-        _set(MESSAGE, 0x1901 << 240);
-        _set(MESSAGE_DOMAIN, uint256(_domainSeparatorV4()));
-        unchecked {
-            // The sums below cannot leave their fields in these years; later, nothing agrees at once.
-            if (start - 1 < type(uint32).max) {
-                _set(SUPPLY_FLOOR, SUPPLY_AGREED - (_get(RETAIL_IMPORT) << 64 | start / 1 days + 1 << 128));
-                _set(SUPPLY_CEILING, SUPPLY_AGREED << 32 | _get(FEED_IN) << 96 | start - 1 << 144);
+            let members := mload(MEMBERS)
+            let place := add(OWED, shl(5, members))
+            let count := mload(TRADES)
+            mstore(TRADES, place)
+            mstore(place, count)
+            place := add(place, 32)
+            calldatacopy(place, calldatasize(), shl(5, count))
+            place := add(place, shl(5, count))
+
+            mstore(AGENTS, place)
+            mstore(place, shl(1, agents))
+            place := add(place, 32)
+            for {} agents { agents := sub(agents, 1) } {
+                mstore(place, shr(96, calldataload(cursor)))
+                mstore(add(place, 32), 0)
+                cursor := add(cursor, 20)
+                place := add(place, 64)
             }
-            uint256 members = _get(MEMBERS);
-            uint256 fills = _get(FILLS_END) * (_isUniform() ? UNIFORM_FILL : BILATERAL_FILL);
-            uint256 data = _newList(members);
-            _set(OWED, data + 32);
-            data = _newList((192 + _padded(members * READING) + fills) / 32 + 2) + 32;
-            _set(EVENT, data);
-            _set(READINGS, data + 160);
-            data += 192 + _padded(members * READING);
-            _set(FILLS, data);
-            _set(FILLS_BEGIN, data);
-            _set(FILLS_END, data + fills);
-            _set(KEPT, NO_ORDER);
-            if (_get(FILLS_END) != data) _keepTerms(0); // most orders have these
+
+            mstore(CALL, place)
+            // selector, four words, the proof with its length, the length of the readings
+            let proof := and(add(sub(evidence.length, shl(3, members)), 31), not(31))
+            place := add(add(place, proof), 196)
+            mstore(READINGS_BEGIN, place)
+            mstore(READINGS, place)
+            place := add(place, mul(members, READING))
+            mstore(place, 0)
+            place := add(place, GAP)
+            mstore(FILLS_BEGIN, place)
+            mstore(FILLS, place)
+            let fills := mload(FILLS_END)
+            place := add(place, shl(3, fills))
+            mstore(FILLS_END, place)
+            mstore(0x40, and(add(place, 95), not(31)))
+            mstore(KEPT, NO_ORDER)
         }
+        if (_get(TERMS) != cursor) _keepTerms(0); // most orders have these
+        return cursor;
     }
 
     /// @dev Account after account. All energy is below 2^32 Wh an order or register, prices below 2^32, orders below 2^6 a
@@ -246,169 +273,205 @@ contract EnergyExchange is Intervals {
         revert();
     }
 
-    /// @dev Settles members as long as there is nothing particular about them: at a uniform price, an account with one
-    /// meter, not numbered, which has a reading; nothing to be looked up; one order, executed whole, with terms, k and
-    /// authority of the order before, which are the owner's signature or an agent who has traded for it on that day; all
-    /// sold is delivered, all owed can be paid. `_settleAccount` does the same for any account; where something is wrong,
-    /// it says what.
+    /// @dev Settles members as long as there is nothing particular about them: an account with one meter, not numbered,
+    /// which has a reading; nothing to be looked up; one order, executed whole and at once, with terms, k and authority of the
+    /// order before, which are the owner's signature or an agent who has traded for it on that day; all sold is delivered,
+    /// all owed can be paid. `_settleAccount` does the same for any account; where something is wrong, it says what.
     function _settlePlain(uint256 cursor, uint256 account, uint256 i)
         private
         returns (uint256, uint256, uint256)
     {
-        // The account stands in the highest bits here, and is its slot.
+        // In the loop the account stands in the highest bits, and is its slot; i counts in words.
         assembly ("memory-safe") {
             // The account's word with the order's energy as used by the agent; particular, unless the mandate plainly allows
             // the order. `_useMandate` says what is wrong. (With `leave` in it, it is not copied into the loop.)
-            function trade(word) -> particular, used {
+            function byAgent(before) -> refused, used {
                 mstore(0x00, mload(ORDER_OWNER))
                 mstore(0x20, _mandates.slot)
                 mstore(0x20, keccak256(0x00, 0x40))
                 mstore(0x00, mload(mload(AGENT)))
                 let mandate := sload(keccak256(0x00, 0x40))
-                particular := or(
+                refused := or(
                     or(
                         gt(and(shr(192, mandate), 0xffffffff), mload(JUDGED_AT)),
                         iszero(gt(shr(224, mandate), mload(JUDGED_AT)))
                     ),
                     gt(mload(START), and(shr(160, mandate), 0xffffffff))
                 )
-                particular := or(
-                    particular,
+                refused := or(
+                    refused,
                     or(
                         gt(mload(ORDER_FEE_CAP), and(shr(64, mandate), 0xffffffff)),
                         gt(mload(ORDER_IMBALANCE_CAP), and(shr(96, mandate), 0xffffffff))
                     )
                 )
                 switch mload(ORDER_SIDE)
-                case 0 { particular := or(particular, gt(mload(ORDER_LIMIT), and(mandate, 0xffffffff))) }
+                case 0 { refused := or(refused, gt(mload(ORDER_LIMIT), and(mandate, 0xffffffff))) }
                 default {
-                    particular := or(particular, lt(mload(ORDER_LIMIT), and(shr(32, mandate), 0xffffffff)))
+                    refused := or(refused, lt(mload(ORDER_LIMIT), and(shr(32, mandate), 0xffffffff)))
                 }
                 // AccountWords: the day of use, and Wh used on it
-                particular := or(
-                    particular,
+                refused := or(
+                    refused,
                     or(
-                        xor(and(shr(176, word), 0xffff), div(mload(START), 86400)),
+                        xor(and(shr(176, before), 0xffff), div(mload(START), 86400)),
                         gt(
-                            add(and(shr(192, word), 0xffffffff), mload(ORDER_ENERGY)),
+                            add(and(shr(192, before), 0xffffffff), mload(ORDER_ENERGY)),
                             and(shr(128, mandate), 0xffffffff)
                         )
                     )
                 )
-                used := add(word, shl(192, mload(ORDER_ENERGY)))
+                used := add(before, shl(192, mload(ORDER_ENERGY)))
                 let place := add(mload(AGENT), 32)
                 mstore(ORDERS_HASH, mload(place))
-                if particular { leave }
+                if refused { leave }
                 mstore(0x00, mload(place))
                 mstore(0x20, mload(MESSAGE_HASH))
                 mstore(place, keccak256(0x00, 0x40))
             }
-            account := shl(96, account)
-            {
-                let authority := and(shr(248, mload(KEPT)), 0x3f)
-                mstore(AGENT, 0)
-                mstore(STRIDE, 96)
-                if authority {
-                    mstore(AGENT, add(mload(AGENTS), sub(shl(6, authority), 96)))
-                    mstore(STRIDE, 32)
-                }
-            }
-            let fills := mload(FILLS)
-            let readings := mload(READINGS)
-            let totals := mload(TOTALS)
-            for {} lt(i, mload(MEMBERS)) {} {
-                let slot := calldataload(cursor)
-                let order := calldataload(add(cursor, 21))
-                let particular := or(xor(shr(248, slot), 1), and(xor(order, mload(KEPT)), USUAL_MASK))
-                slot := and(shl(8, slot), ACCOUNT_MASK)
-                particular := or(particular, iszero(gt(slot, account)))
-                let registered := shr(192, calldataload(add(mload(REGISTERS), shl(3, i))))
-                particular := or(particular, eq(registered, MISSING))
-                let word := sload(slot)
-                {
-                    let floors := add(and(word, SUPPLY_FLOOR_MASK), mload(SUPPLY_FLOOR))
-                    let ceilings := sub(mload(SUPPLY_CEILING), and(word, SUPPLY_CEILING_MASK))
-                    let agreed := and(and(floors, shr(32, ceilings)), SUPPLY_AGREED)
-                    particular := or(particular, xor(agreed, SUPPLY_AGREED))
-                }
-                if particular { break }
-
-                // What is written here counts only when the pointers move.
-                mstore(readings, or(slot, shl(16, registered)))
-                mstore(ORDER_OWNER, shr(96, slot))
-                mstore(ORDER_METER, slot)
-                mstore(ORDER_SIDE, shr(255, order))
-                mstore(ORDER_ENERGY, and(shr(200, order), 0xffffffff))
-                mstore(ORDER_LIMIT, and(shr(168, order), 0xffffffff))
-                mstore(
-                    fills,
-                    or(
-                        or(shl(240, i), shr(16, and(order, SIDE_AND_K))),
-                        or(shl(192, mload(ORDER_ENERGY)), shl(160, mload(ORDER_IMBALANCE_CAP)))
-                    )
-                )
-                mstore(MESSAGE_HASH, keccak256(ORDER, ORDER_SIZE))
-                switch mload(AGENT)
-                case 0 {
-                    let vs := calldataload(add(cursor, 64))
-                    mstore(DIGEST, keccak256(MESSAGE, MESSAGE_SIZE))
-                    mstore(SIGNATURE_V, add(27, shr(255, vs)))
-                    mstore(SIGNATURE_R, calldataload(add(cursor, 32)))
-                    mstore(SIGNATURE_S, shr(1, shl(1, vs)))
-                    // When it fails, the digest stays, which is nobody.
-                    pop(staticcall(gas(), 1, DIGEST, RECOVER_SIZE, DIGEST, 32))
-                    particular := xor(mload(DIGEST), mload(ORDER_OWNER))
-                }
-                default { particular, word := trade(word) }
-                let owed := div(add(mul(mload(ORDER_ENERGY), mload(FEE)), 999), 1000)
-                let sums := owed // the fee
-                let fedIn := and(registered, 0xffffffff)
-                registered := shr(32, registered)
-                switch mload(ORDER_SIDE)
-                case 0 {
-                    let energy := mload(ORDER_ENERGY)
-                    particular := or(particular, gt(mload(CLEARING), mload(ORDER_LIMIT)))
-                    sums := add(sums, shl(80, energy))
-                    owed := add(owed, div(add(mul(energy, mload(CLEARING)), 999), 1000))
-                    switch gt(registered, energy)
-                    case 0 { fedIn := add(fedIn, sub(energy, registered)) }
-                    default {
-                        owed := add(
-                            owed,
-                            div(add(mul(sub(registered, energy), mload(RETAIL_IMPORT)), 999), 1000)
-                        )
+            // `simple` is a literal: two loops are compiled, of which the simple one is for owners' signatures and one price.
+            function run(simple, cursor_, account_, i_) -> cursorAfter, accountAfter, iAfter {
+                cursorAfter := cursor_
+                accountAfter := account_
+                iAfter := i_
+                let readings := mload(READINGS)
+                let fills := mload(FILLS)
+                let totals := mload(TOTALS)
+                for {} iszero(eq(iAfter, mload(END))) {} {
+                    // What is written here counts only when the pointers move.
+                    let slot := calldataload(cursorAfter)
+                    let particular := and(xor(slot, mload(PLAIN)), PLAIN_MASK)
+                    mstore(fills, or(shl(235, iAfter), shl(160, and(slot, mload(SIDE_K_ENERGY)))))
+                    mstore(ORDER_ENERGY, and(shr(32, slot), 0xffffffff))
+                    mstore(ORDER_LIMIT, and(slot, 0xffffffff))
+                    mstore(ORDER_SIDE, and(shr(79, slot), 1))
+                    slot := and(shr(88, slot), mload(ADDRESS_MASK))
+                    mstore(ORDER_OWNER, slot)
+                    slot := shl(96, slot)
+                    mstore(ORDER_METER, slot)
+                    particular := or(particular, iszero(gt(slot, accountAfter)))
+                    let word := sload(slot)
+                    particular := or(particular, and(not(add(word, mload(AGREEMENT))), mload(CARRY)))
+                    mstore(MESSAGE_HASH, keccak256(ORDER, ORDER_SIZE))
+                    let signed := add(cursorAfter, 32)
+                    let price := mload(CLEARING)
+                    let trade // the place of its sides
+                    if iszero(simple) {
+                        if mload(mload(TRADES)) {
+                            // Number 16, Wh 32, price 32 after their count
+                            trade := calldataload(signed)
+                            signed := add(signed, SINGLE_TRADE)
+                            price := and(shr(168, trade), 0xffffffff)
+                            let which := and(shr(232, trade), 0xffff)
+                            // One trade, of all the energy
+                            let whole := or(0x1000000000000, mload(ORDER_ENERGY))
+                            particular := or(
+                                or(particular, iszero(lt(which, mload(mload(TRADES))))),
+                                and(xor(shr(200, trade), whole), 0xff0000ffffffff)
+                            )
+                            trade := add(mload(TRADES), shl(5, add(which, 1)))
+                            particular := or(particular, shr(128, mload(trade)))
+                        }
                     }
-                }
-                default {
+                    let agent
+                    if iszero(simple) { agent := mload(AGENT) }
+                    switch agent
+                    case 0 {
+                        let vs := calldataload(add(signed, 32))
+                        mstore(DIGEST, keccak256(MESSAGE, MESSAGE_SIZE))
+                        mstore(SIGNATURE_V, add(27, shr(255, vs)))
+                        mstore(SIGNATURE_R, calldataload(signed))
+                        mstore(SIGNATURE_S, and(vs, mload(S_MASK)))
+                        // When it fails, the digest stays, which is nobody.
+                        pop(staticcall(gas(), 1, DIGEST, RECOVER_SIZE, DIGEST, 32))
+                        particular := or(particular, xor(mload(DIGEST), mload(ORDER_OWNER)))
+                    }
+                    default {
+                        let refused
+                        refused, word := byAgent(word)
+                        particular := or(particular, refused)
+                    }
                     let energy := mload(ORDER_ENERGY)
-                    particular := or(particular, lt(mload(CLEARING), mload(ORDER_LIMIT)))
-                    particular := or(particular, gt(energy, fedIn))
-                    sums := sub(sums, shl(80, energy))
-                    owed := sub(owed, div(mul(energy, mload(CLEARING)), 1000))
-                    fedIn := sub(fedIn, energy)
+                    let fedIn := shr(192, calldataload(add(mload(REGISTERS), shr(2, iAfter))))
+                    particular := or(particular, shr(64, add(fedIn, 1))) // MISSING
+                    mstore(readings, or(slot, shl(16, fedIn)))
+                    let registered := shr(32, fedIn)
+                    fedIn := and(fedIn, 0xffffffff)
+                    let owed := div(add(mul(energy, mload(FEE)), 999), 1000)
+                    let sums := owed // the fee
+                    switch mload(ORDER_SIDE)
+                    case 0 {
+                        particular := or(particular, gt(price, mload(ORDER_LIMIT)))
+                        sums := add(sums, shl(80, energy))
+                        owed := add(owed, div(add(mul(energy, price), 999), 1000))
+                        registered := sub(registered, energy)
+                        if shr(255, registered) {
+                            fedIn := sub(fedIn, registered)
+                            registered := 0
+                        }
+                    }
+                    default {
+                        particular := or(particular, or(lt(price, mload(ORDER_LIMIT)), gt(energy, fedIn)))
+                        sums := sub(sums, shl(80, energy))
+                        owed := sub(owed, div(mul(energy, price), 1000))
+                        fedIn := sub(fedIn, energy)
+                    }
                     if registered {
                         owed := add(owed, div(add(mul(registered, mload(RETAIL_IMPORT)), 999), 1000))
                     }
-                }
-                if fedIn { owed := sub(owed, div(mul(fedIn, mload(FEED_IN)), 1000)) }
-                if or(particular, shr(64, sub(and(word, 0xffffffffffffffff), owed))) {
-                    if mload(AGENT) { mstore(add(mload(AGENT), 32), mload(ORDERS_HASH)) }
-                    break
-                }
+                    if fedIn { owed := sub(owed, div(mul(fedIn, mload(FEED_IN)), 1000)) }
+                    if or(particular, shr(60, sub(and(word, BALANCE_MASK), owed))) {
+                        if iszero(simple) {
+                            // The order at hand is not among its agent's yet.
+                            if mload(AGENT) { mstore(add(mload(AGENT), 32), mload(ORDERS_HASH)) }
+                        }
+                        break
+                    }
 
-                sstore(slot, sub(word, owed))
-                account := slot
-                totals := add(add(totals, sums), shl(160, owed))
-                readings := add(readings, READING)
-                fills := add(fills, UNIFORM_FILL)
-                mstore(add(mload(OWED), shl(5, i)), owed)
-                i := add(i, 1)
-                cursor := add(cursor, mload(STRIDE))
+                    accountAfter := mload(ORDER_METER)
+                    sstore(accountAfter, sub(word, owed))
+                    totals := add(add(totals, sums), shl(160, owed))
+                    mstore(add(OWED, iAfter), owed)
+                    switch trade
+                    case 0 { fills := add(fills, FILL) }
+                    default {
+                        mstore(
+                            trade,
+                            or(shl(128, mload(trade)), or(or(shr(160, mload(fills)), price), ENTERED))
+                        )
+                    }
+                    readings := add(readings, READING)
+                    switch simple
+                    case 0 { cursorAfter := add(cursorAfter, mload(STRIDE)) }
+                    default { cursorAfter := add(cursorAfter, 96) }
+                    iAfter := add(iAfter, 32)
+                }
+                mstore(FILLS, fills)
+                mstore(READINGS, readings)
+                mstore(TOTALS, totals)
+                if iszero(simple) { mstore(LISTED, add(mload(LISTED), shr(5, sub(iAfter, i_)))) }
             }
-            mstore(FILLS, fills)
-            mstore(READINGS, readings)
-            mstore(TOTALS, totals)
+
+            let kept := mload(KEPT)
+            mstore(PLAIN, or(shl(248, 1), shr(168, kept)))
+            mstore(END, shl(5, mload(MEMBERS)))
+            mstore(ADDRESS_MASK, shr(96, not(0)))
+            mstore(S_MASK, shr(1, not(0)))
+            mstore(SIDE_K_ENERGY, FILL_MASK)
+            mstore(CARRY, CARRIES)
+            let authority := and(shr(240, kept), 0x3f)
+            let bilateral := mload(mload(TRADES))
+            switch or(authority, bilateral)
+            case 0 { cursor, account, i := run(1, cursor, shl(96, account), shl(5, i)) }
+            default {
+                mstore(AGENT, 0)
+                if authority { mstore(AGENT, add(mload(AGENTS), sub(shl(6, authority), 96))) }
+                if bilateral { bilateral := SINGLE_TRADE }
+                mstore(STRIDE, add(add(32, bilateral), shl(6, iszero(authority))))
+                cursor, account, i := run(0, cursor, shl(96, account), shl(5, i))
+            }
             account := shr(96, account)
+            i := shr(5, i)
         }
         return (cursor, account, i);
     }
@@ -416,10 +479,10 @@ contract EnergyExchange is Intervals {
     /// @dev Whether the member at the cursor, and its order, may be of the kind that `_settlePlain` settles.
     function _looksPlain(uint256 cursor) private view returns (bool) {
         unchecked {
-            (uint256 head, uint256 order) = (_load(cursor), _load(cursor + 21));
-            if (head >> 248 != 1 || (order ^ _get(KEPT)) & USUAL_MASK != 0 || !_isUniform()) return false;
-            if (order >> 248 & 0x3f == 0) return true;
-            return _wordOf(address(uint160(head << 8 >> 96))).dayOfUse() == _get(START) / 1 days;
+            uint256 head = _load(cursor);
+            if ((head ^ (1 << 248 | _get(KEPT) >> 168)) & PLAIN_MASK != 0) return false;
+            if (head >> 72 & 0x3f == 0) return true;
+            return _wordOf(address(uint160(head >> 88))).dayOfUse() == _get(START) / 1 days;
         }
     }
 
@@ -450,7 +513,7 @@ contract EnergyExchange is Intervals {
                 _set(SALE, 0);
                 for (uint256 left = head >> 248 & 0x3f; left != 0; --left) {
                     uint256 filledWh;
-                    uint256 side = _load(cursor) >> 255;
+                    uint256 side = _load(cursor) >> 247 & 1;
                     (cursor, filledWh) = _settleOrder(cursor, i, exportWh, soldWh);
                     if (side == OrderTypes.BUY) boughtWh += filledWh;
                     else soldWh += filledWh;
@@ -482,6 +545,7 @@ contract EnergyExchange is Intervals {
                 owed -= exportWh * _get(FEED_IN) / WH_PER_KWH;
                 ++i;
                 if (head >> 254 & 1 == 0) break;
+                _set(OWED + (i - 1 << 5), 0);
                 head = _load(cursor);
                 if (head << 8 >> 96 != account || i == _get(MEMBERS)) revert BatchMalformed();
                 uint256 number = head >> 255 == 0 ? 0 : uint16(head >> 72);
@@ -496,8 +560,8 @@ contract EnergyExchange is Intervals {
     function _moveBalance(uint256 account, uint256 owed, uint256 i) private {
         unchecked {
             uint256 word = _get(WORD);
-            uint256 balance = uint64(word);
-            if (balance - owed >> 64 == 0) {
+            uint256 balance = word & BALANCE_MASK;
+            if (balance - owed >> 60 == 0) {
                 word -= owed;
             } else {
                 // Who cannot pay must not stop the others: it pays all it has.
@@ -509,7 +573,7 @@ contract EnergyExchange is Intervals {
                 word -= balance;
             }
             _set(TOTALS, _get(TOTALS) + (owed << 160));
-            _set(_get(OWED) + (i - 1 << 5), owed);
+            _set(OWED + (i - 1 << 5), owed);
             assembly ("memory-safe") {
                 sstore(shl(96, account), word)
             }
@@ -548,19 +612,20 @@ contract EnergyExchange is Intervals {
             _useNonce(order);
             if ((order ^ _get(KEPT)) & KEPT_MASK != 0) _readTerms(order);
             assembly ("memory-safe") {
-                mstore(ORDER_SIDE, shr(255, order))
+                mstore(ORDER_SIDE, and(shr(247, order), 1))
                 mstore(ORDER_ENERGY, and(shr(200, order), 0xffffffff))
                 mstore(ORDER_LIMIT, and(shr(168, order), 0xffffffff))
                 mstore(MESSAGE_HASH, keccak256(ORDER, ORDER_SIZE))
             }
             if (_isUniform()) {
                 filledWh = _get(ORDER_ENERGY);
-                if (order >> 254 & 1 != 0) {
+                if (order >> 246 & 1 != 0) {
                     filledWh = uint32(order >> 136);
                     cursor += 4;
                 }
-                _execute(order, i, filledWh, _get(CLEARING), exportWh, soldWh + filledWh);
-                _set(FILLS, _get(FILLS) + UNIFORM_FILL);
+                _execute(_fillIndex(), filledWh, _get(CLEARING), exportWh, soldWh + filledWh);
+                _set(_get(FILLS), _fill(order, i, filledWh));
+                _set(FILLS, _get(FILLS) + FILL);
             } else {
                 uint256 left = _load(cursor) >> 248;
                 ++cursor;
@@ -569,16 +634,16 @@ contract EnergyExchange is Intervals {
                     cursor += 10;
                     uint256 energyWh = uint32(trade >> 208);
                     filledWh += energyWh;
-                    _matchTrade(order >> 255, trade);
-                    _execute(order, i, energyWh, uint32(trade >> 176), exportWh, soldWh + filledWh);
-                    _set(FILLS, _get(FILLS) + BILATERAL_FILL);
+                    uint256 price = uint32(trade >> 176);
+                    _execute(trade >> 240, energyWh, price, exportWh, soldWh + filledWh);
+                    _noteTrade(trade >> 240, _fill(order, i, energyWh) >> 160 | price);
                 }
                 _set(LISTED, _get(LISTED) + 1);
             }
             if (filledWh > _get(ORDER_ENERGY)) {
                 revert OrderOverfilled(_lastIndex(), filledWh, _get(ORDER_ENERGY));
             }
-            uint256 authority = order >> 248 & 0x3f;
+            uint256 authority = order >> 240 & 0x3f;
             if (authority == 0) {
                 uint256 signer = _recover(cursor);
                 if (signer != _get(ORDER_OWNER)) {
@@ -591,35 +656,32 @@ contract EnergyExchange is Intervals {
                 _useMandate(authority - 2, filledWh);
             }
             // What is partial is particular.
-            _set(KEPT, order & (order >> 254 & 1 == 0 && authority != 1 ? KEPT_BY_AGENT_MASK : KEPT_MASK));
+            _set(KEPT, order & (order >> 246 & 1 == 0 && authority != 1 ? KEPT_BY_AGENT_MASK : KEPT_MASK));
         }
         return (cursor, filledWh);
     }
 
-    /// @dev Adds `energyWh` at `price` to the meter, and to the event.
+    /// @dev Adds `energyWh` at `price` to the meter.
+    /// @param number Of the fill or trade, for the event.
     /// @param soldWh Sold so far, if the order sells, with this.
-    function _execute(
-        uint256 order,
-        uint256 i,
-        uint256 energyWh,
-        uint256 price,
-        uint256 exportWh,
-        uint256 soldWh
-    ) private pure {
+    function _execute(uint256 number, uint256 energyWh, uint256 price, uint256 exportWh, uint256 soldWh)
+        private
+    {
         unchecked {
             uint256 limit = _get(ORDER_LIMIT);
-            if (order >> 255 == OrderTypes.BUY) {
+            if (_get(ORDER_SIDE) == OrderTypes.BUY) {
                 // filled <= energy and price <= limit, so the purchase <= energy x limit.
                 if (price > limit) revert OrderLimitViolated(_index(), limit, price);
                 _set(PURCHASE, _get(PURCHASE) + energyWh * price);
             } else {
                 if (price < limit) revert OrderLimitViolated(_index(), limit, price);
                 uint256 deliveredWh = energyWh;
-                if (soldWh > exportWh) {
+                if (soldWh > exportWh && energyWh != 0) {
                     // sale = delivered x price >= delivered x limit; shortfall <= short x cap.
                     uint256 shortWh = soldWh - exportWh;
                     if (shortWh > energyWh) shortWh = energyWh;
                     deliveredWh -= shortWh;
+                    emit SaleShort(uint64(_get(START)), uint16(number), uint32(_get(ORDER_IMBALANCE_CAP)));
                     uint256 imbalance = _get(IMBALANCE);
                     uint256 premium = imbalance > price ? imbalance - price : 0;
                     if (premium > _get(ORDER_IMBALANCE_CAP)) premium = _get(ORDER_IMBALANCE_CAP);
@@ -627,24 +689,22 @@ contract EnergyExchange is Intervals {
                 }
                 _set(SALE, _get(SALE) + deliveredWh * price);
             }
-            uint256 entry =
-                i << 240 | (order & SIDE_AND_K) >> 16 | energyWh << 192 | _get(ORDER_IMBALANCE_CAP) << 160;
-            _set(_get(FILLS), _isUniform() ? entry : entry | price << 128);
         }
     }
 
+    /// @dev Position of the meter 16, side 1 ‖ 0, k 8, Wh 32; from the highest bit.
+    function _fill(uint256 order, uint256 i, uint256 energyWh) private pure returns (uint256) {
+        return i << 240 | _get(ORDER_SIDE) << 239 | (order >> 232 & 0xff) << 224 | energyWh << 192;
+    }
+
     /// @dev Loads the account's word.
-    /// @return agreed Whether the word says that the owner agreed to the batch's prices, and that nothing restricts it:
-    /// all of highest import price >= the batch's, end day > the batch's, lowest feed-in price <= the batch's,
-    /// restriction < start of the interval. Each of the four differences has a bit above its field that tells.
+    /// @return agreed Whether it says that the owner agreed to the batch's prices, and that nothing restricts it.
     function _agreed(uint256 account) private view returns (bool agreed) {
         assembly ("memory-safe") {
             let word := sload(shl(96, account))
             mstore(WORD, word)
             mstore(ORDER_OWNER, account)
-            let floors := add(and(word, SUPPLY_FLOOR_MASK), mload(SUPPLY_FLOOR))
-            let ceilings := sub(mload(SUPPLY_CEILING), and(word, SUPPLY_CEILING_MASK))
-            agreed := eq(and(and(floors, shr(32, ceilings)), SUPPLY_AGREED), SUPPLY_AGREED)
+            agreed := iszero(and(not(add(word, mload(AGREEMENT))), CARRIES))
         }
     }
 
@@ -664,7 +724,7 @@ contract EnergyExchange is Intervals {
 
     /// @dev Reverts if the account used the order's k before in the batch, or cancelled the order.
     function _useNonce(uint256 order) private view {
-        uint256 k = order >> 240 & 0xff;
+        uint256 k = order >> 232 & 0xff;
         uint256 nonces = _get(NONCES);
         if (nonces & 1 << k != 0) revert OrderReplayed(_index());
         _set(NONCES, nonces | 1 << k);
@@ -677,13 +737,13 @@ contract EnergyExchange is Intervals {
     /// signed, wherever they are read from: an index out of range changes the digest.
     function _keepTerms(uint256 order) private pure returns (uint256 feeCap, uint256 expiry) {
         unchecked {
-            uint256 terms = _load(_get(TERMS) + (order >> 232 & 0xff) * TERM);
+            uint256 terms = _load(_get(TERMS) + (order >> 248) * TERM);
             (feeCap, expiry) = (terms >> 224, uint40(terms >> 152));
             if (feeCap < _get(FEE) || expiry < _get(JUDGED_AT)) return (feeCap, expiry);
             _set(ORDER_FEE_CAP, feeCap);
             _set(ORDER_IMBALANCE_CAP, uint32(terms >> 192));
             _set(ORDER_EXPIRY, expiry);
-            _set(ORDER_NONCE, _get(START) << 8 | (order >> 240 & 0xff));
+            _set(ORDER_NONCE, _get(START) << 8 | (order >> 232 & 0xff));
             _set(KEPT, order & KEPT_MASK);
         }
     }
@@ -743,31 +803,22 @@ contract EnergyExchange is Intervals {
         }
     }
 
-    /// @dev The first side of a trade is kept, as side 1, Wh 32, price 32, account 160; the second one must be the other
-    /// side, and say the same. `trade`, from the highest bit: number 16, Wh 32, price 32.
-    function _matchTrade(uint256 side, uint256 trade) private {
+    function _noteTrade(uint256 trade, uint256 side) private pure {
         unchecked {
             uint256 place = _get(TRADES);
-            if (trade >> 240 >= _get(place)) revert TradeMismatch(_get(LISTED), trade >> 240);
-            place += 32 + (trade >> 240 << 5);
-            uint256 known = _get(place);
-            uint256 terms = trade << 16 >> 192;
-            if (known == 0) {
-                _set(place, side << 224 | terms << 160 | _get(ORDER_OWNER));
-                return;
-            }
-            if (known == SETTLED_TRADE || known >> 224 == side || uint64(known >> 160) != terms) {
-                revert TradeMismatch(_get(LISTED), trade >> 240);
-            }
-            _set(place, SETTLED_TRADE);
-            (address one, address other) = (_owner(), address(uint160(known)));
-            (address buyer, address seller) = side == OrderTypes.BUY ? (one, other) : (other, one);
-            emit TradeSettled(buyer, seller, _get(START) << 64 | terms);
+            if (trade >= _get(place)) revert TradeMismatch(trade);
+            place += 32 + (trade << 5);
+            uint256 sides = _get(place);
+            if (sides >> 128 != 0) revert TradeMismatch(trade);
+            _set(place, sides << 128 | side | ENTERED);
         }
     }
 
     /// @dev A meter without a reading is taken to have imported what its owner agreed to, and at least what it bought.
     function _missingImport(uint256 account, uint256 boughtWh) private returns (uint256 importWh) {
+        if (_load(_get(REGISTERS) + _get(MEMBERS) * 8) >> 248 != ATTESTED_WITH_GAPS) {
+            _checkRole(OPERATOR_ROLE);
+        }
         address owner = address(uint160(account));
         importWh = _fallbackImportWh(owner, intervalSeconds, _get(JUDGED_AT));
         if (importWh < boughtWh) importWh = boughtWh;
@@ -792,30 +843,72 @@ contract EnergyExchange is Intervals {
         return cursor;
     }
 
-    function _requireTradesComplete() private pure {
+    /// @dev Each trade must have two sides, of which one buys what the other sells, at the same price.
+    function _settleTrades() private {
+        bytes32 topic = TradeSettled.selector;
+        uint256 place = _get(TRADES);
         unchecked {
-            uint256 trade = _get(TRADES) + 32;
-            for (uint256 end = trade + 32 * _get(trade - 32); trade != end; trade += 32) {
-                if (_get(trade) != SETTLED_TRADE) revert TradeIncomplete();
+            for (uint256 last = place + (_get(place) << 5); place != last;) {
+                place += 32;
+                uint256 sides = _get(place);
+                if (sides >> 128 == 0) revert TradeIncomplete();
+                if ((sides ^ sides >> 128) & SIDE_AND_TERMS != SIDE_OF_FILL) {
+                    revert TradeMismatch(place - _get(TRADES) - 32 >> 5);
+                }
+                assembly ("memory-safe") {
+                    // Of each side: position of the meter 16, side 8, k 8
+                    let buy := shr(192, sides)
+                    let sell := and(shr(64, sides), 0xffffffff)
+                    if iszero(and(sides, SIDE_OF_FILL)) {
+                        let other := buy
+                        buy := sell
+                        sell := other
+                    }
+                    mstore(
+                        0x00,
+                        or(
+                            or(shl(104, and(buy, METER_AND_K)), shl(136, and(sell, METER_AND_K))),
+                            or(shl(64, mload(START)), and(sides, 0xffffffffffffffff))
+                        )
+                    )
+                    let readings := mload(READINGS_BEGIN)
+                    let buyer := shr(96, mload(add(readings, mul(READING, shr(16, buy)))))
+                    log3(0x00, 32, topic, buyer, shr(96, mload(add(readings, mul(READING, shr(16, sell))))))
+                }
             }
         }
     }
 
-    function _requireReadings(bytes calldata proof) private view {
-        bytes memory readings;
-        uint256 length = _get(MEMBERS) * READING;
+    function _requireReadings(bytes calldata evidence) private view {
+        address oracle_ = address(oracle);
+        uint256 seconds_ = intervalSeconds;
+        bytes4 selector = IMeterOracle.requireReadings.selector;
         assembly ("memory-safe") {
-            readings := add(mload(EVENT), 128)
-            mstore(readings, length)
+            let size := mul(mload(MEMBERS), READING)
+            let readings := mload(READINGS_BEGIN)
+            let call_ := mload(CALL)
+            let registers := shl(3, mload(MEMBERS))
+            let proof := sub(evidence.length, registers)
+            mstore(call_, selector)
+            mstore(add(call_, 4), mload(START))
+            mstore(add(call_, 36), seconds_)
+            mstore(add(call_, 68), sub(sub(readings, call_), 36)) // where the readings' length is
+            mstore(add(call_, 100), 128) // where the proof's is
+            mstore(add(call_, 132), proof)
+            calldatacopy(add(call_, 164), add(evidence.offset, registers), proof)
+            mstore(sub(readings, 32), size)
+            if iszero(staticcall(gas(), oracle_, call_, sub(add(readings, size), call_), 0, 0)) {
+                returndatacopy(call_, 0, returndatasize())
+                revert(call_, returndatasize())
+            }
         }
-        oracle.requireReadings(uint64(_get(START)), uint32(intervalSeconds), readings, proof);
     }
 
     /// @dev What accounts were credited: account ‖ 96-bit micro-units.
     function _credits() private pure returns (uint256[] memory credits) {
         unchecked {
             uint256 members = _get(MEMBERS);
-            (uint256 owed, uint256 readings) = (_get(OWED), _get(EVENT) + 160);
+            (uint256 owed, uint256 readings) = (OWED, _get(READINGS_BEGIN));
             credits = new uint256[](members);
             uint256 creditors;
             for (uint256 i = 0; i < members; ++i) {
@@ -832,21 +925,18 @@ contract EnergyExchange is Intervals {
     }
 
     function _emitBatchSettled(int256 retailerDelta) private {
-        unchecked {
-            uint256 data = _get(EVENT);
-            uint256 readingsSize = _padded(_get(MEMBERS) * READING);
-            uint256 fills = _get(FILLS_BEGIN);
-            uint256 fillsLength = _get(FILLS_END) - fills;
-            _set(data, _get(PRICES));
-            _set(data + 32, uint256(retailerDelta));
-            _set(data + 64, 128);
-            _set(data + 96, 160 + readingsSize);
-            _set(fills - 32, fillsLength);
-            uint256 size = fills + _padded(fillsLength) - data;
-            (uint256 start, bytes32 topic) = (_get(START), BatchSettled.selector);
-            assembly ("memory-safe") {
-                log2(data, size, topic, start)
-            }
+        bytes32 topic = BatchSettled.selector;
+        assembly ("memory-safe") {
+            let lines := mload(READINGS_BEGIN)
+            let end := mload(FILLS_END)
+            mstore(end, 0)
+            mstore(
+                sub(lines, 96),
+                or(or(shl(240, mload(MEMBERS)), shr(16, shl(176, retailerDelta))), mload(PRICES))
+            )
+            mstore(sub(lines, 64), 64)
+            mstore(sub(lines, 32), sub(end, lines))
+            log2(sub(lines, 96), add(96, and(add(sub(end, lines), 31), not(31))), topic, mload(START))
         }
     }
 
@@ -861,13 +951,17 @@ contract EnergyExchange is Intervals {
 
     /// @dev Position of the order at hand in the batch, before it is executed.
     function _index() private pure returns (uint256) {
-        if (!_isUniform()) return _get(LISTED);
-        return (_get(FILLS) - _get(FILLS_BEGIN)) / UNIFORM_FILL;
+        return _isUniform() ? _fillIndex() : _get(LISTED);
     }
 
     /// @dev ... and after.
     function _lastIndex() private pure returns (uint256) {
         return _index() - 1;
+    }
+
+    /// @dev ... and of the fill at hand in the event.
+    function _fillIndex() private pure returns (uint256) {
+        return (_get(FILLS) - _get(FILLS_BEGIN)) / FILL;
     }
 
     function _isUniform() private pure returns (bool) {
@@ -887,20 +981,6 @@ contract EnergyExchange is Intervals {
     function _up(uint256 product) private pure returns (uint256) {
         unchecked {
             return (product + WH_PER_KWH - 1) / WH_PER_KWH;
-        }
-    }
-
-    function _padded(uint256 size) private pure returns (uint256) {
-        unchecked {
-            return (size + 31) / 32 * 32;
-        }
-    }
-
-    /// @dev A list of zeros.
-    function _newList(uint256 length) private pure returns (uint256 pointer) {
-        uint256[] memory list = new uint256[](length);
-        assembly ("memory-safe") {
-            pointer := list
         }
     }
 

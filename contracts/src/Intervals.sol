@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Agreements} from "./Agreements.sol";
 import {DisjointRoles} from "./DisjointRoles.sol";
@@ -25,15 +26,15 @@ struct Terms {
 /// delivery it settles that very batch against proven readings, until the settlement term is over.
 abstract contract Intervals is Agreements, DisjointRoles {
     /// @dev The root of a batch in parts is r(0), where r(i) = keccak256(hash of part i ‖ r(i + 1)) and the last part is
-    /// followed by zero. Stored are its first 26 bytes: a collision costs 2^104 tries. Settled: committedAt is not zero
-    /// and root is.
+    /// followed by zero. Stored are its first 26 bytes: a collision costs 2^104 tries. Of an interval whose settlement is
+    /// complete, or that was released, nothing is stored.
     struct Commitment {
         bytes26 root;
         uint8 settledParts;
         uint40 committedAt;
     }
 
-    /// @notice May commit and settle batches.
+    /// @notice May commit batches. Anybody may settle what was committed.
     bytes32 public constant OPERATOR_ROLE = keccak256("OPERATOR_ROLE");
     /// @notice May pause and unpause deposits, commitments and settlements; never withdrawals.
     bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
@@ -42,6 +43,10 @@ abstract contract Intervals is Agreements, DisjointRoles {
     uint256 public immutable intervalSeconds;
     /// @notice Seconds after an interval's start in which it can be settled, at most a day.
     uint256 public immutable settlementTerm;
+
+    /// @dev What `_settled` says: number of the latest settled interval 40, then of it and of each of the 95 before it
+    /// whether it is settled, from the lowest bit. Older ones are closed.
+    uint256 private constant REMEMBERED = 96;
 
     mapping(uint256 intervalStart => Commitment) private _commitments;
     /// @dev Of batches in parts: the last account of the part settled last.
@@ -57,7 +62,8 @@ abstract contract Intervals is Agreements, DisjointRoles {
         }
         // Mandates' use of energy is kept for two days (AccountWords), so that a term must not exceed one.
         uint256 least = uint256(terms.intervalSeconds) + terms.oracle.readingDeadline();
-        if (terms.settlementTerm <= least || terms.settlementTerm > 1 days) {
+        uint256 most = Math.min(1 days, REMEMBERED * terms.intervalSeconds);
+        if (terms.settlementTerm <= least || terms.settlementTerm > most) {
             revert InvalidTerm("settlementTerm");
         }
         if (terms.withdrawalDelay <= terms.settlementTerm) revert InvalidTerm("withdrawalDelay");
@@ -81,14 +87,14 @@ abstract contract Intervals is Agreements, DisjointRoles {
     function commitBatch(uint64 intervalStart, bytes32 root) external onlyRole(OPERATOR_ROLE) whenNotPaused {
         if (intervalStart % intervalSeconds != 0) revert InvalidInterval(intervalStart);
         if (bytes26(root) == 0) revert ZeroRoot(intervalStart);
-        Commitment storage commitment = _commitments[intervalStart];
-        if (commitment.committedAt != 0) revert AlreadyCommitted(intervalStart);
+        if (_commitments[intervalStart].committedAt != 0) revert AlreadyCommitted(intervalStart);
         uint256 closesAt = intervalStart + settlementTerm;
         if (block.timestamp > closesAt) revert IntervalClosed(intervalStart, closesAt);
         // A withdrawal that is asked for from now on must be payable only when the interval is closed.
         if (block.timestamp + withdrawalDelay < closesAt) {
             revert TermExceedsWithdrawalDelay(intervalStart, closesAt);
         }
+        if (isSettled(intervalStart)) revert AlreadySettled(intervalStart);
         _commitments[intervalStart] = Commitment(bytes26(root), 0, uint40(block.timestamp));
         emit BatchCommitted(intervalStart, root);
     }
@@ -100,15 +106,19 @@ abstract contract Intervals is Agreements, DisjointRoles {
     function release(uint64 intervalStart) external {
         uint256 closesAt = intervalStart + settlementTerm;
         if (block.timestamp <= closesAt) revert IntervalOpen(intervalStart, closesAt);
-        Commitment storage commitment = _commitments[intervalStart];
-        if (commitment.committedAt == 0) revert NotCommitted(intervalStart);
-        if (commitment.root == 0) revert AlreadySettled(intervalStart);
-        commitment.root = 0;
+        if (_commitments[intervalStart].committedAt == 0) revert NotCommitted(intervalStart);
+        delete _commitments[intervalStart];
         emit IntervalReleased(intervalStart);
     }
 
-    /// @notice What of an interval's batch is still to be settled (0: nothing), how many parts are, and when it was
-    /// committed (0: never).
+    /// @notice Whether all of an interval's batch is settled; known as long as the interval is not closed.
+    function isSettled(uint64 intervalStart) public view returns (bool) {
+        (uint256 number, uint256 latest) = (intervalStart / intervalSeconds, _settled >> REMEMBERED);
+        return number <= latest && latest - number < REMEMBERED && _settled >> latest - number & 1 != 0;
+    }
+
+    /// @notice What of an interval's batch is still to be settled, how many parts are, and when it was committed; all zero
+    /// when there is nothing to be settled.
     function commitments(uint64 intervalStart)
         external
         view
@@ -129,17 +139,23 @@ abstract contract Intervals is Agreements, DisjointRoles {
         Commitment storage commitment = _commitments[intervalStart];
         (bytes26 root, uint8 parts, uint40 committedAt) =
             (commitment.root, commitment.settledParts, commitment.committedAt);
-        if (committedAt == 0) revert NotCommitted(intervalStart);
-        if (root == 0) revert AlreadySettled(intervalStart);
-        bytes26 given = bytes26(keccak256(abi.encodePacked(partHash, next)));
+        if (committedAt == 0) {
+            if (isSettled(uint64(intervalStart))) revert AlreadySettled(intervalStart);
+            revert NotCommitted(intervalStart);
+        }
+        bytes26 given = bytes26(Hashes.efficientKeccak256(partHash, next));
         if (given != root) revert RootMismatch(intervalStart, root, given);
-        uint256 endsAt = intervalStart + intervalSeconds;
-        if (block.timestamp < endsAt) revert DeliveryNotEnded(intervalStart, endsAt);
-        uint256 closesAt = intervalStart + settlementTerm;
-        if (block.timestamp > closesAt) revert IntervalClosed(uint64(intervalStart), closesAt);
-        _commitments[intervalStart] = Commitment(bytes26(next), parts + 1, committedAt);
+        unchecked {
+            // What was committed is far below 2^64.
+            uint256 endsAt = intervalStart + intervalSeconds;
+            if (block.timestamp < endsAt) revert DeliveryNotEnded(intervalStart, endsAt);
+            uint256 closesAt = intervalStart + settlementTerm;
+            if (block.timestamp > closesAt) revert IntervalClosed(uint64(intervalStart), closesAt);
+        }
         if (parts != 0) lastAccount = uint256(uint160(_lastAccounts[intervalStart]));
         judgedAt = Math.min(committedAt, intervalStart);
+        if (next == 0) delete _commitments[intervalStart];
+        else _commitments[intervalStart] = Commitment(bytes26(next), parts + 1, committedAt);
     }
 
     /// @dev For the part that follows.
@@ -148,19 +164,23 @@ abstract contract Intervals is Agreements, DisjointRoles {
     }
 
     /// @dev Moves the retailer's and the fund's part of a batch.
+    /// @param complete Whether this was the last part: the interval cannot be committed again.
     /// @param paid Micro-units taken from members, less those credited to members.
     /// @return retailerDelta What the retailer receives; negative when it pays.
     /// @return missing What was credited and nobody has paid.
-    function _settleRetailer(uint256 intervalStart, uint256 judgedAt, int256 paid, uint256 fees)
+    function _settleHouse(uint256 intervalStart, uint256 judgedAt, bool complete, int256 paid, uint256 fees)
         internal
         returns (int256 retailerDelta, uint256 missing)
     {
-        if (fees != 0) _credit(fund, fees);
-        retailerDelta = paid - int256(fees);
-        if (retailerDelta >= 0) {
-            if (retailerDelta != 0) _credit(retailer, uint256(retailerDelta));
-            return (retailerDelta, 0);
+        unchecked {
+            retailerDelta = paid - int256(fees); // sums over a batch, far below 2^255
         }
+        uint256 settled = _settled;
+        if (complete) settled = _withSettled(settled, intervalStart / intervalSeconds);
+        _setHouse(
+            _retailerBalance + (retailerDelta > 0 ? uint256(retailerDelta) : 0), _fundBalance + fees, settled
+        );
+        if (retailerDelta >= 0) return (retailerDelta, 0);
         uint256 owed = uint256(-retailerDelta);
         missing = owed - _debitUpTo(retailer, owed, judgedAt);
         if (missing == 0) return (retailerDelta, 0);
@@ -168,6 +188,19 @@ abstract contract Intervals is Agreements, DisjointRoles {
         uint256 fundPaid = _debitUpTo(fund, missing, judgedAt);
         if (fundPaid != 0) emit FundPaid(uint64(intervalStart), fundPaid);
         missing -= fundPaid;
+    }
+
+    /// @dev `settled` with the interval of this number. It is at most 95 before the latest: neither is closed, and no term is
+    /// longer.
+    function _withSettled(uint256 settled, uint256 number) private pure returns (uint256) {
+        unchecked {
+            (uint256 latest, uint256 record) = (settled >> REMEMBERED, uint96(settled));
+            if (number > latest) {
+                record = uint96(record << number - latest);
+                latest = number;
+            }
+            return latest << REMEMBERED | record | 1 << latest - number;
+        }
     }
 
     /// @dev Takes `missing` back from those who were credited, in proportion, rounded against them; what rounding takes

@@ -7,7 +7,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {IEnergyExchange} from "./interfaces/IEnergyExchange.sol";
-import {AccountWord} from "./libraries/Words.sol";
+import {AccountWord, AccountWords} from "./libraries/Words.sol";
 
 /// @title Custody: members' money in, between them, and out again
 /// @notice The tokens held are at least the sum of all balances and requested withdrawals. Money leaves only by its
@@ -33,9 +33,11 @@ abstract contract Ledger is IEnergyExchange, Pausable {
     /// @notice Seconds from a withdrawal's request to its payment.
     uint256 public immutable withdrawalDelay;
 
-    // These two share the slot of `Pausable`, which every settlement reads.
-    uint64 private _retailerBalance;
-    uint64 private _fundBalance;
+    // These share the slot of `Pausable`, which every settlement reads.
+    uint56 internal _retailerBalance;
+    uint56 internal _fundBalance;
+    /// @dev Which intervals are settled (`Intervals`).
+    uint136 internal _settled;
 
     /// @notice What the account asked to withdraw, and from when it can.
     mapping(address account => Withdrawal) public withdrawalOf;
@@ -105,6 +107,14 @@ abstract contract Ledger is IEnergyExchange, Pausable {
         _setBalance(account, balanceOf(account) + amount);
     }
 
+    /// @dev Sets all of the slot but the pause.
+    function _setHouse(uint256 retailerBalance, uint256 fundBalance, uint256 settled) internal {
+        if (retailerBalance > type(uint56).max) revert BalanceTooLarge(retailer, retailerBalance);
+        if (fundBalance > type(uint56).max) revert BalanceTooLarge(fund, fundBalance);
+        (_retailerBalance, _fundBalance, _settled) =
+        (uint56(retailerBalance), uint56(fundBalance), uint136(settled));
+    }
+
     /// @dev Takes `amount` from the account, or all there is when that is less: first from the balance, then from a
     /// withdrawal that was asked for at `committedAt` or later, when the money was still promised.
     function _debitUpTo(address account, uint256 amount, uint256 committedAt)
@@ -144,10 +154,12 @@ abstract contract Ledger is IEnergyExchange, Pausable {
     }
 
     function _setBalance(address account, uint256 balance) internal {
-        if (balance > type(uint64).max) revert BalanceTooLarge(account, balance);
-        if (account == retailer) _retailerBalance = uint64(balance);
-        else if (account == fund) _fundBalance = uint64(balance);
-        else _setWord(account, _wordOf(account).withBalance(balance));
+        bool isMember = account != retailer && account != fund;
+        uint256 most = isMember ? AccountWords.BALANCE_MAX : type(uint56).max;
+        if (balance > most) revert BalanceTooLarge(account, balance);
+        if (isMember) _setWord(account, _wordOf(account).withBalance(balance));
+        else if (account == retailer) _retailerBalance = uint56(balance);
+        else _fundBalance = uint56(balance);
     }
 
     function _deposit(address account, uint256 amount) private whenNotPaused {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
@@ -44,6 +45,9 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
     uint32 public immutable readingDeadline;
 
     mapping(bytes32 meterId => mapping(uint256 interval => Submission)) private _submissions;
+    /// @dev All accounts with the attestors' role, ascending; and keccak256(abi.encodePacked()) of that, a word each.
+    address[] private _attestors;
+    bytes32 private _attestorsHash;
 
     /// @param registry_ Accounts, meters and meter keys.
     /// @param admin Grants and revokes the attestors' role; should be a timelock.
@@ -72,19 +76,25 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         }
         uint256 kind = _kindOf(proof);
         if (kind == METER_SIGNED) {
-            _requireMeters(intervalStart, intervalSeconds, readings, proof[1:]);
+            _requireMeters(intervalStart, intervalSeconds, readings, _rest(proof));
             return;
         }
         if (kind == ATTESTED_WITH_GAPS) _requireGaps(intervalStart, intervalSeconds, readings);
         else if (kind != ATTESTED) revert UnknownProof(kind);
+        bytes32 readingsHash;
+        assembly ("memory-safe") {
+            let list := mload(0x40)
+            calldatacopy(list, readings.offset, readings.length)
+            readingsHash := keccak256(list, readings.length)
+        }
         bytes32 digest =
-            hashAttestation(intervalStart, intervalSeconds, keccak256(readings), kind == ATTESTED_WITH_GAPS);
-        _requireAttestors(digest, proof[1:], threshold);
+            hashAttestation(intervalStart, intervalSeconds, readingsHash, kind == ATTESTED_WITH_GAPS);
+        _requireAttestors(digest, _rest(proof), threshold);
     }
 
     /// @inheritdoc IMeterOracle
-    function requireAttested(bytes32 digest, bytes calldata signatures) external view {
-        _requireAttestors(digest, signatures, threshold);
+    function requireAttested(bytes32 digest, bytes calldata attestations) external view {
+        _requireAttestors(digest, attestations, threshold);
     }
 
     /// @inheritdoc IMeterOracle
@@ -129,11 +139,11 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         bytes32 digest = hashAttestation(
             reading.intervalStart, reading.intervalSeconds, keccak256(readings), kind == ATTESTED_WITH_GAPS
         );
-        _requireAttestors(digest, proof[1:], 1);
+        _requireAttestors(digest, _rest(proof), 1);
         uint256 entry = readings.entryAt(index * ReadingTypes.ENTRY);
         bytes32 meterId = entry.meterIdOf();
         if (!_contradicts(entry, kind, reading, signature)) revert NotDisproved(meterId);
-        emit AttestationDisproved(reading.intervalStart, meterId, _signers(digest, proof[1:]));
+        emit AttestationDisproved(reading.intervalStart, meterId, _signers(digest, _rest(proof)));
     }
 
     /// @inheritdoc IMeterOracle
@@ -159,25 +169,107 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
     {
         bytes32 typehash =
             gaps ? ReadingTypes.ATTESTATION_WITH_GAPS_TYPEHASH : ReadingTypes.ATTESTATION_TYPEHASH;
-        return _hashTypedDataV4(keccak256(abi.encode(typehash, intervalStart, intervalSeconds, readingsHash)));
+        bytes32 structHash;
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, typehash)
+            mstore(add(words, 32), intervalStart)
+            mstore(add(words, 64), intervalSeconds)
+            mstore(add(words, 96), readingsHash)
+            structHash := keccak256(words, 128)
+        }
+        return _hashTypedDataV4(structHash);
     }
 
-    /// @dev Reverts unless each signature is of another attestor, and there are at least `needed`.
-    function _requireAttestors(bytes32 digest, bytes calldata signatures, uint256 needed) private view {
-        uint256 count = signatures.length / ReadingTypes.SIGNATURE;
-        if (signatures.length % ReadingTypes.SIGNATURE != 0) revert MalformedSignatures(signatures.length);
-        if (count < needed) revert TooFewAttestors(count, needed);
-        address previous = address(0);
-        for (uint256 i = 0; i < count;) {
-            address signer = _signer(digest, signatures, i);
-            // A failed recovery gives zero, which is not above any.
-            if (signer <= previous) revert InvalidAttestation(i, signer);
-            if (!hasRole(ATTESTOR_ROLE, signer)) revert NotAnAttestor(i, signer);
-            previous = signer;
-            unchecked {
-                ++i; // below count
+    /// @inheritdoc IMeterOracle
+    function attestors() external view returns (address[] memory) {
+        return _attestors;
+    }
+
+    /// @inheritdoc DisjointRoles
+    function _grantRole(bytes32 role, address account) internal override returns (bool granted) {
+        granted = super._grantRole(role, account);
+        if (granted && role == ATTESTOR_ROLE) {
+            // It would have signed whatever is no signature.
+            if (account == address(0)) revert ZeroValue("attestor");
+            address[] memory all = new address[](_attestors.length + 1);
+            for (uint256 i = 0; i < _attestors.length; ++i) {
+                all[i] = _attestors[i];
             }
+            all[_attestors.length] = account;
+            _setAttestors(Arrays.sort(all));
         }
+    }
+
+    /// @inheritdoc DisjointRoles
+    function _revokeRole(bytes32 role, address account) internal override returns (bool revoked) {
+        revoked = super._revokeRole(role, account);
+        if (revoked && role == ATTESTOR_ROLE) {
+            address[] memory all = new address[](_attestors.length - 1);
+            uint256 kept = 0;
+            for (uint256 i = 0; i < _attestors.length; ++i) {
+                if (_attestors[i] != account) all[kept++] = _attestors[i];
+            }
+            _setAttestors(all);
+        }
+    }
+
+    function _setAttestors(address[] memory all) private {
+        _attestors = all;
+        _attestorsHash = keccak256(abi.encodePacked(all));
+    }
+
+    /// @dev Reverts unless the list names exactly the attestors, and at least `needed` of them signed.
+    function _requireAttestors(bytes32 digest, bytes calldata attestations, uint256 needed) private view {
+        (address[] memory all, uint256 count) = _attestorsIn(digest, attestations);
+        bytes32 hash;
+        assembly ("memory-safe") {
+            hash := keccak256(add(all, 32), shl(5, mload(all)))
+        }
+        if (hash != _attestorsHash) revert NotTheAttestors(all);
+        if (count < needed) revert TooFewAttestors(count, needed);
+    }
+
+    /// @dev Reads a list of attestors, each of which is either 1 and its signature, or 0 and its address.
+    /// @return all Who they are; zero for what is no signature.
+    /// @return count How many have signed.
+    function _attestorsIn(bytes32 digest, bytes calldata attestations)
+        private
+        view
+        returns (address[] memory all, uint256 count)
+    {
+        bool malformed;
+        assembly ("memory-safe") {
+            // The input of ecrecover, then the array
+            let input := mload(0x40)
+            mstore(input, digest)
+            all := add(input, 128)
+            let last := all
+            let cursor := attestations.offset
+            let end := add(cursor, attestations.length)
+            for {} lt(cursor, end) {} {
+                last := add(last, 32)
+                switch byte(0, calldataload(cursor))
+                case 0 {
+                    mstore(last, shr(96, calldataload(add(cursor, 1))))
+                    cursor := add(cursor, 21)
+                }
+                default {
+                    let vs := calldataload(add(cursor, 33))
+                    mstore(add(input, 32), add(27, shr(255, vs)))
+                    mstore(add(input, 64), calldataload(add(cursor, 1)))
+                    mstore(add(input, 96), shr(1, shl(1, vs)))
+                    mstore(last, 0)
+                    pop(staticcall(gas(), 1, input, 128, last, 32))
+                    count := add(count, 1)
+                    cursor := add(cursor, 65)
+                }
+            }
+            malformed := sub(cursor, end)
+            mstore(all, shr(5, sub(last, all)))
+            mstore(0x40, add(last, 32))
+        }
+        if (malformed) revert MalformedSignatures(attestations.length);
     }
 
     /// @dev Reverts unless each reading is signed by its meter, was submitted, or may be missing.
@@ -328,25 +420,23 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         return key != address(0) || y != bytes32(0);
     }
 
-    function _signers(bytes32 digest, bytes calldata signatures)
+    function _signers(bytes32 digest, bytes calldata attestations)
         private
-        pure
+        view
         returns (address[] memory signers)
     {
-        signers = new address[](signatures.length / ReadingTypes.SIGNATURE);
-        for (uint256 i = 0; i < signers.length; ++i) {
-            signers[i] = _signer(digest, signatures, i);
+        uint256 count;
+        (signers, count) = _attestorsIn(digest, attestations);
+        uint256 cursor = 0;
+        uint256 found = 0;
+        for (uint256 i = 0; found < count; ++i) {
+            bool signed = attestations[cursor] != 0;
+            if (signed) signers[found++] = signers[i];
+            cursor += signed ? 65 : 21;
         }
-    }
-
-    /// @dev Signer of signature `index`; zero when it is none.
-    function _signer(bytes32 digest, bytes calldata signatures, uint256 index)
-        private
-        pure
-        returns (address)
-    {
-        (bytes32 r, bytes32 vs) = _signatureAt(signatures, index * ReadingTypes.SIGNATURE);
-        return _recover(digest, r, vs);
+        assembly ("memory-safe") {
+            mstore(signers, count)
+        }
     }
 
     /// @dev Signer of an EIP-2098 signature with a low `s`; zero when it is none.
@@ -362,6 +452,14 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         assembly ("memory-safe") {
             first := calldataload(add(signatures.offset, offset))
             second := calldataload(add(add(signatures.offset, offset), 32))
+        }
+    }
+
+    /// @dev The proof without its first byte, which is there.
+    function _rest(bytes calldata proof) private pure returns (bytes calldata rest) {
+        assembly ("memory-safe") {
+            rest.offset := add(proof.offset, 1)
+            rest.length := sub(proof.length, 1)
         }
     }
 

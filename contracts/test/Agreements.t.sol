@@ -14,7 +14,7 @@ contract AgreementsTest is Community {
 
     function test_RegisterMandate() public {
         Mandate memory mandate = _mandate(1);
-        bytes memory signature = _sign(_ownerKey(1), exchange.hashMandate(mandate));
+        bytes memory signature = _sign(_ownerKey(1), _digestOf(mandate));
         vm.expectEmit(address(exchange));
         emit IEnergyExchange.MandateRegistered(_owner(1), agent, mandate, GATE);
         exchange.registerMandate(mandate, signature);
@@ -33,7 +33,7 @@ contract AgreementsTest is Community {
 
     function test_RevertWhen_AMandateIsNotSignedByItsOwner() public {
         Mandate memory mandate = _mandate(1);
-        bytes memory signature = _sign(AGENT_KEY, exchange.hashMandate(mandate));
+        bytes memory signature = _sign(AGENT_KEY, _digestOf(mandate));
         vm.expectRevert(
             abi.encodeWithSelector(IEnergyExchange.InvalidMandateSignature.selector, _owner(1), agent)
         );
@@ -62,7 +62,7 @@ contract AgreementsTest is Community {
         else if (field % 6 == 3) mandate.imbalanceCap = large;
         else if (field % 6 == 4) mandate.maxWhPerDay = large;
         else mandate.validUntil = large;
-        bytes memory signature = _sign(_ownerKey(1), exchange.hashMandate(mandate));
+        bytes memory signature = _sign(_ownerKey(1), _digestOf(mandate));
         vm.expectRevert(abi.encodeWithSelector(IEnergyExchange.TermTooLarge.selector));
         exchange.registerMandate(mandate, signature);
     }
@@ -70,7 +70,7 @@ contract AgreementsTest is Community {
     function test_RevertWhen_AMandateIsReplayed() public {
         Mandate memory mandate = _mandate(1);
         _registerMandate(1, mandate);
-        bytes memory signature = _sign(_ownerKey(1), exchange.hashMandate(mandate));
+        bytes memory signature = _sign(_ownerKey(1), _digestOf(mandate));
         vm.expectRevert(abi.encodeWithSelector(IEnergyExchange.StaleNonce.selector, _owner(1), 0, 1));
         exchange.registerMandate(mandate, signature);
         vm.prank(_owner(1));
@@ -87,7 +87,7 @@ contract AgreementsTest is Community {
         mandate.nonce = 1;
         _registerMandate(1, mandate);
         mandate.nonce = 2;
-        bytes memory signature = _sign(_ownerKey(1), exchange.hashMandate(mandate));
+        bytes memory signature = _sign(_ownerKey(1), _digestOf(mandate));
         uint256 until = GATE + NOTICE + WITHDRAWAL_DELAY;
         vm.warp(until - 1);
         vm.expectRevert(abi.encodeWithSelector(IEnergyExchange.StillBinding.selector, _owner(1), until));
@@ -122,7 +122,7 @@ contract AgreementsTest is Community {
         _addMeter(2, 0);
         SupplyAgreement memory agreement = _supply(2);
         (agreement.validFrom, agreement.nonce) = (START, 6);
-        bytes memory signature = _sign(_ownerKey(2), exchange.hashSupplyAgreement(agreement));
+        bytes memory signature = _sign(_ownerKey(2), _digestOf(agreement));
         vm.expectEmit(address(exchange));
         emit IEnergyExchange.SupplyRegistered(_owner(2), agreement, GATE);
         exchange.registerSupply(agreement, signature);
@@ -150,7 +150,7 @@ contract AgreementsTest is Community {
     function test_RevertWhen_ASupplyAgreementIsNotSignedByItsOwner() public {
         SupplyAgreement memory agreement = _supply(1);
         agreement.nonce = 1;
-        bytes memory signature = _sign(STRANGER_KEY, exchange.hashSupplyAgreement(agreement));
+        bytes memory signature = _sign(STRANGER_KEY, _digestOf(agreement));
         vm.expectRevert(abi.encodeWithSelector(IEnergyExchange.InvalidSupplySignature.selector, _owner(1)));
         exchange.registerSupply(agreement, signature);
     }
@@ -306,7 +306,7 @@ contract AgreementsTest is Community {
     }
 
     function _refuseSupply(SupplyAgreement memory agreement, uint256 member, bytes memory refusal) private {
-        bytes memory signature = _sign(_ownerKey(member), exchange.hashSupplyAgreement(agreement));
+        bytes memory signature = _sign(_ownerKey(member), _digestOf(agreement));
         vm.expectRevert(refusal);
         exchange.registerSupply(agreement, signature);
     }

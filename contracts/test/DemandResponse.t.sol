@@ -446,11 +446,11 @@ contract DemandResponseTest is DemandScene {
         bytes memory list = _baselines(_two(1_000, 1_000), COUNT);
         bytes memory signatures = _attestBaselines(other, list);
         ProvenReadings[] memory intervals = _intervals(START, COUNT, _two(500, 500));
-        vm.expectPartialRevert(IMeterOracle.NotAnAttestor.selector);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
         demand.settle(id, _picks(1), list, signatures, intervals);
         signatures = _attestBaselines(id, list);
         list[25] = 0xff; // a higher baseline
-        vm.expectPartialRevert(IMeterOracle.NotAnAttestor.selector);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
         demand.settle(id, _picks(1), list, signatures, intervals);
     }
 
@@ -462,12 +462,12 @@ contract DemandResponseTest is DemandScene {
         ProvenReadings[] memory intervals = _intervals(START, COUNT, _two(500, 500));
         intervals[2].readings[25] = 0x00;
         intervals[2].readings[24] = 0x00;
-        vm.expectPartialRevert(IMeterOracle.NotAnAttestor.selector);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
         demand.settle(id, _picks(1), list, signatures, intervals);
         // An interval's readings do not stand for another's.
         intervals = _intervals(START, COUNT, _two(500, 500));
         intervals[1] = intervals[0];
-        vm.expectPartialRevert(IMeterOracle.NotAnAttestor.selector);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
         demand.settle(id, _picks(1), list, signatures, intervals);
         intervals = _intervals(START, COUNT - 1, _two(500, 500));
         vm.expectRevert(abi.encodeWithSelector(IDemandResponse.ReadingsMismatch.selector, COUNT - 1, COUNT));

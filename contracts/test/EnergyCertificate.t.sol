@@ -105,7 +105,7 @@ contract EnergyCertificateTest is MeterScene {
     function test_RevertWhen_ReadingsAreNotProven() public {
         bytes memory proof = _attest(list);
         list[59] = 0xff;
-        vm.expectPartialRevert(IMeterOracle.NotAnAttestor.selector);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
         vm.prank(issuer);
         certificate.issue(START, _pair(1, 3), list, proof);
     }

@@ -4,7 +4,8 @@ pragma solidity ^0.8.28;
 import {GasFigures} from "./support/GasFigures.sol";
 import {Scene} from "./support/Scene.sol";
 import {OrderTypes} from "../src/libraries/OrderTypes.sol";
-import {Batch, BatchAgent, BatchOrder, Registers} from "../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchOrder, Registers} from "./support/Batches.sol";
+import {BatchAgent} from "../src/reference/BatchWords.sol";
 
 /// @notice Execution gas of what members and the operator do, all storage cold, without calldata and the 21,000 of a
 /// transaction.

@@ -12,6 +12,9 @@ import {Terms} from "../src/Intervals.sol";
 /// @notice Money in and out, and what the constructor refuses.
 contract LedgerTest is Community {
     uint256 private constant KEY = 0xC0FFEE;
+    /// @dev The largest balances, of a member and of the retailer or the fund.
+    uint256 private constant MOST = (1 << 60) - 1;
+    uint256 private constant HOUSE_MOST = (1 << 56) - 1;
 
     // In
 
@@ -67,19 +70,24 @@ contract LedgerTest is Community {
         exchange.deposit(1);
     }
 
-    /// @dev A balance has 64 bits.
+    /// @dev A member's balance has 60 bits, those of the retailer and the fund, which share a slot, have 56.
     function test_RevertWhen_ADepositDoesNotFit() public {
-        uint256 amount = uint256(type(uint64).max) - OPENING + 1;
+        _fillUp(_owner(0), MOST);
+        _fillUp(retailer, HOUSE_MOST);
+        _fillUp(fund, HOUSE_MOST);
+        vm.assertFalse(exchange.paused());
+        vm.assertFalse(exchange.isSettled(START));
+        vm.assertEq(exchange.supplyOf(_owner(0)).maxImportPrice, 400_000);
+    }
+
+    function _fillUp(address account, uint256 most) private {
+        uint256 amount = most - exchange.balanceOf(account) + 1;
         token.mint(address(this), amount);
         token.approve(address(exchange), amount);
-        vm.expectRevert(
-            abi.encodeWithSelector(
-                IEnergyExchange.BalanceTooLarge.selector, _owner(0), uint256(type(uint64).max) + 1
-            )
-        );
-        exchange.depositFor(_owner(0), amount);
-        exchange.depositFor(_owner(0), amount - 1);
-        vm.assertEq(_balance(0), type(uint64).max);
+        vm.expectRevert(_tooLarge(account, most + 1));
+        exchange.depositFor(account, amount);
+        exchange.depositFor(account, amount - 1);
+        vm.assertEq(exchange.balanceOf(account), most);
     }
 
     /// @dev The two balances that share a slot with the pause.
@@ -173,17 +181,41 @@ contract LedgerTest is Community {
         exchange.requestWithdrawal(OPENING);
     }
 
-    /// @dev What is requested and what was deposited since can exceed 64 bits together.
-    function test_ARequestBeyond64BitsLosesNothing() public {
-        _fund(_owner(0), type(uint64).max - OPENING);
-        vm.prank(_owner(0));
-        exchange.requestWithdrawal(type(uint64).max);
-        _fund(_owner(0), type(uint64).max);
-        uint256 held = _heldBy(_owner(0));
-        uint256 amount = uint256(type(uint64).max) + 6;
-        vm.prank(_owner(0));
-        try exchange.requestWithdrawal(amount) {} catch {}
-        vm.assertEq(_heldBy(_owner(0)), held);
+    /// @dev What is requested and what was deposited since can exceed a balance's bits together, and a request's 64.
+    function test_RevertWhen_ARequestOrWhatIsLeftDoesNotFit() public {
+        address account = _owner(0);
+        _fund(account, MOST - OPENING);
+        for (uint256 i = 1; i < 17; ++i) {
+            vm.prank(account);
+            exchange.requestWithdrawal(i * MOST);
+            _fund(account, MOST);
+        }
+        vm.assertEq(_heldBy(account), 17 * MOST);
+        vm.expectRevert(_tooLarge(account, 17 * MOST));
+        vm.prank(account);
+        exchange.requestWithdrawal(17 * MOST);
+        vm.expectRevert(_tooLarge(account, 17 * MOST));
+        vm.prank(account);
+        exchange.requestWithdrawal(0);
+        vm.expectRevert(_tooLarge(account, MOST + 1));
+        vm.prank(account);
+        exchange.requestWithdrawal(16 * MOST - 1);
+        vm.assertEq(_heldBy(account), 17 * MOST);
+        vm.prank(account);
+        exchange.requestWithdrawal(16 * MOST);
+        vm.assertEq(_balance(0), MOST);
+    }
+
+    /// @dev Dropping a request puts it back into the balance, of 56 bits here.
+    function test_RevertWhen_WhatTheRetailerDropsDoesNotFit() public {
+        _fund(retailer, HOUSE_MOST - OPENING);
+        vm.prank(retailer);
+        exchange.requestWithdrawal(1);
+        _fund(retailer, 1);
+        vm.expectRevert(_tooLarge(retailer, HOUSE_MOST + 1));
+        vm.prank(retailer);
+        exchange.requestWithdrawal(0);
+        vm.assertEq(_heldBy(retailer), HOUSE_MOST + 1);
     }
 
     // Roles and terms
@@ -235,10 +267,26 @@ contract LedgerTest is Community {
         _refuseTerm(terms, "settlementTerm");
         (terms.settlementTerm, terms.withdrawalDelay) = (1 days + 1, 3 days);
         _refuseTerm(terms, "settlementTerm");
+        terms.settlementTerm = 1 days;
+        this.deploy(terms);
+        terms.intervalSeconds = 1 hours; // 96 of them are four days
+        terms.settlementTerm = 1 days + 1;
+        _refuseTerm(terms, "settlementTerm");
+        terms = _terms();
         terms = _terms();
         terms.withdrawalDelay = SETTLEMENT_TERM;
         _refuseTerm(terms, "withdrawalDelay");
         terms.withdrawalDelay = SETTLEMENT_TERM + 1;
+        this.deploy(terms);
+    }
+
+    /// @dev So many settled intervals are remembered: else one could be committed and settled again.
+    function test_RevertWhen_TheTermHasMoreThan96Intervals() public {
+        Terms memory terms = _terms();
+        terms.intervalSeconds = 5 minutes;
+        terms.settlementTerm = 96 * 5 minutes + 1;
+        _refuseTerm(terms, "settlementTerm");
+        terms.settlementTerm = 96 * 5 minutes;
         this.deploy(terms);
     }
 
@@ -281,6 +329,10 @@ contract LedgerTest is Community {
             abi.encode(typehash, account, address(exchange), amount, token.nonces(account), uint256(FAR))
         );
         return vm.sign(KEY, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
+    }
+
+    function _tooLarge(address account, uint256 balance) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IEnergyExchange.BalanceTooLarge.selector, account, balance);
     }
 
     function _expectZero(string memory field) private {

@@ -6,7 +6,7 @@ import {Packing} from "./support/Packing.sol";
 import {IPacked} from "./support/IPacked.sol";
 import {IEnergyExchange} from "../src/interfaces/IEnergyExchange.sol";
 import {OrderTypes} from "../src/libraries/OrderTypes.sol";
-import {Batch, BatchOrder, Registers} from "../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchOrder, Registers} from "./support/Batches.sol";
 
 /// @notice Packed bytes that are no batch. Committing is the operator's: it commits whatever it likes.
 contract MalformedTest is Community {
@@ -23,6 +23,7 @@ contract MalformedTest is Community {
         bytes memory packed = Packing.pack(_batch());
         // header, a term, two members of 21 bytes with orders of 11 + 64
         vm.assertEq(packed.length, 33 + 13 + 2 * (21 + 75));
+        vm.assertEq(uint8(packed[FILLS + 1]), 2);
         _settlePacked(packed, "");
     }
 
@@ -53,8 +54,22 @@ contract MalformedTest is Community {
     }
 
     function test_RevertWhen_TheHeaderCountsOtherMembers() public {
-        _refusePacked(_patched(MEMBERS + 1, 1), MALFORMED); // as many as registers, of which there are two
-        _refusePacked(_patched(MEMBERS + 1, 3), MALFORMED);
+        bool sellsFirst = _batch().members[0].account == _owner(0);
+        int256 unmatchedWh = sellsFirst ? -1_000 : int256(1_000);
+        _refusePacked(
+            _patched(MEMBERS + 1, 1),
+            abi.encodeWithSelector(IEnergyExchange.BuysDifferFromSells.selector, unmatchedWh)
+        );
+        // Beyond the batch there are zeros, which are no account.
+        _refusePacked(_patched(MEMBERS + 1, 3), _one(IEnergyExchange.MetersNotIncreasing.selector, 2));
+        _refusePacked(_patched(MEMBERS, 1), "");
+    }
+
+    /// @dev One member less without orders: nothing is unmatched, and yet bytes are left.
+    function test_RevertWhen_TheHeaderOmitsAMember() public {
+        bytes memory packed = Packing.pack(_withoutOrders(2));
+        packed[MEMBERS + 1] = 0x01;
+        _refusePacked(packed, MALFORMED);
     }
 
     function test_RevertWhen_TheHeaderCountsOtherTerms() public {
@@ -68,6 +83,20 @@ contract MalformedTest is Community {
 
     function test_RevertWhen_AUniformBatchIsSaidToBeBilateral() public {
         _refusePacked(_patched(TRADES + 1, 1), "");
+    }
+
+    /// @dev A bilateral batch has trades, and no fills.
+    function test_RevertWhen_ABilateralBatchCountsFills() public {
+        Batch memory batch = _batch();
+        batch.trades = 1;
+        bytes memory packed = Packing.pack(batch);
+        vm.assertEq(uint8(packed[FILLS + 1]), 0);
+        for (uint8 i = 1; i < 5; ++i) {
+            packed[FILLS + 1] = bytes1(i);
+            _refusePacked(packed, MALFORMED);
+        }
+        packed[FILLS + 1] = 0x00;
+        _settlePacked(packed, "");
     }
 
     /// @dev Bit 7 of an order's head is its side, and no other bit is.
@@ -108,8 +137,9 @@ contract MalformedTest is Community {
             bytes1(uint8(packed[member]) | 0x80),
             _slice(packed, member + 1, member + 21),
             hex"0000",
-            bytes1(uint8(packed[member + 21]) | 0x40),
-            _slice(packed, member + 22, member + 32),
+            packed[member + 21],
+            bytes1(uint8(packed[member + 22]) | 0x40),
+            _slice(packed, member + 23, member + 32),
             abi.encodePacked(uint32(1_000)),
             _slice(packed, member + 32, packed.length)
         );
@@ -123,8 +153,27 @@ contract MalformedTest is Community {
         _commitAndDeliver(batch);
         bytes memory packed = Packing.pack(batch);
         vm.expectRevert(MALFORMED);
-        vm.prank(operator);
-        IPacked(address(exchange)).settleBatch(packed, 0, new bytes(15), "");
+        IPacked(address(exchange)).settleBatch(packed, new bytes(15), 0);
+        vm.expectRevert(MALFORMED);
+        IPacked(address(exchange)).settleBatch(packed, "", 0);
+    }
+
+    /// @dev What is not of the registers is of the proof: one byte more or less, and it is another one.
+    function test_RevertWhen_TheEvidenceIsShifted() public {
+        Batch memory batch = _batch();
+        _commitAndDeliver(batch);
+        Registers[] memory registers = _delivered(batch);
+        bytes memory evidence = Packing.evidence(registers, _attestedProof(batch, registers));
+        bytes memory packed = Packing.pack(batch);
+        vm.expectRevert();
+        IPacked(address(exchange)).settleBatch(packed, bytes.concat(evidence, hex"00"), 0);
+        vm.expectRevert();
+        IPacked(address(exchange)).settleBatch(packed, bytes.concat(hex"00", evidence), 0);
+        vm.expectRevert();
+        IPacked(address(exchange)).settleBatch(packed, _slice(evidence, 0, evidence.length - 1), 0);
+        vm.expectRevert();
+        IPacked(address(exchange)).settleBatch(packed, _slice(evidence, 1, evidence.length), 0);
+        IPacked(address(exchange)).settleBatch(packed, evidence, 0);
     }
 
     function test_RevertWhen_AnOrderNamesAnAgentBeyondTheList() public {
@@ -178,30 +227,15 @@ contract MalformedTest is Community {
         vm.prank(operator);
         exchange.commitBatch(START, root);
         vm.warp(END);
-        _readingsAndProof();
-    }
-
-    bytes private packedRegisters;
-    bytes private proof;
-
-    function _readingsAndProof() private {
         Batch memory batch = _batch();
         Registers[] memory registers = _delivered(batch);
-        packedRegisters = Packing.pack(registers);
-        proof = _attestedProof(batch, registers);
+        evidenceOfBatch = Packing.evidence(registers, _attestedProof(batch, registers));
     }
+
+    bytes private evidenceOfBatch;
 
     function _settlePackedNow(bytes memory packed) private {
-        bytes memory registers = packedRegisters;
-        bytes memory signatures = proof;
-        vm.prank(operator);
-        IPacked(address(exchange)).settleBatch(packed, 0, registers, signatures);
-    }
-
-    function _slice(bytes memory data, uint256 from, uint256 to) private pure returns (bytes memory part) {
-        part = new bytes(to - from);
-        for (uint256 i = 0; i < part.length; ++i) {
-            part[i] = data[from + i];
-        }
+        bytes memory evidence = evidenceOfBatch;
+        IPacked(address(exchange)).settleBatch(packed, evidence, 0);
     }
 }

@@ -34,6 +34,16 @@ contract MeterOracleTest is MeterScene {
         _prove(list, abi.encodePacked(hex"01", _attestorsSign(_digest(list), 3)));
     }
 
+    /// @dev Whichever of them sign: it is their number that counts.
+    function test_AttestedByAnyTwo() public {
+        for (uint256 which = 0; which < 1 << ATTESTORS; ++which) {
+            uint256 count = (which & 1) + (which >> 1 & 1) + (which >> 2);
+            bytes memory proof = abi.encodePacked(hex"01", _theseSign(_digest(list), which));
+            if (count < 2) _refuse(list, proof, _tooFew(count));
+            else _prove(list, proof);
+        }
+    }
+
     function test_AttestorsVouchForMetersThatTheRegistryDoesNotKnow() public view {
         bytes memory strange = abi.encodePacked(stranger, uint16(9), uint32(5), uint32(0));
         _prove(strange, _attest(strange));
@@ -48,78 +58,266 @@ contract MeterOracleTest is MeterScene {
         try this.prove(changed, proof) {
             vm.assertTrue(false, "proven");
         } catch (bytes memory reason) {
-            // Some other address comes out of each signature: not an attestor's, or not above the one before.
-            bytes4 selector = bytes4(reason);
-            vm.assertTrue(
-                selector == IMeterOracle.NotAnAttestor.selector
-                    || selector == IMeterOracle.InvalidAttestation.selector
-            );
+            // Some other address comes out of each signature.
+            vm.assertTrue(bytes4(reason) == IMeterOracle.NotTheAttestors.selector);
         }
     }
 
     function test_RevertWhen_AttestedForAnotherInterval() public {
         bytes memory proof = _attest(list);
-        vm.expectPartialRevert(IMeterOracle.NotAnAttestor.selector);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
         oracle.requireReadings(START + STEP, STEP, list, proof);
     }
 
     function test_RevertWhen_AttestorsAreTooFew() public {
-        bytes memory one = abi.encodePacked(hex"01", _attestorsSign(_digest(list), 1));
-        _refuse(list, one, abi.encodeWithSelector(IMeterOracle.TooFewAttestors.selector, 1, 2));
-        _refuse(list, hex"01", abi.encodeWithSelector(IMeterOracle.TooFewAttestors.selector, 0, 2));
+        _refuse(list, abi.encodePacked(hex"01", _attestorsSign(_digest(list), 1)), _tooFew(1));
+        _refuse(list, abi.encodePacked(hex"01", _attestorsSign(_digest(list), 0)), _tooFew(0));
+        _refuse(list, hex"01", _notThese());
+    }
+
+    /// @dev Not even if enough others signed: the list is of all of them.
+    function test_RevertWhen_AnAttestorIsLeftOut() public {
+        bytes32 digest = _digest(list);
+        bytes memory proof = abi.encodePacked(hex"01", _attestorSigns(0, digest), _attestorSigns(1, digest));
+        _refuse(list, proof, _notThese(_attestor(0), _attestor(1)));
+        proof = abi.encodePacked(hex"01", _attestorSigns(1, digest), _attestorSigns(2, digest));
+        _refuse(list, proof, _notThese(_attestor(1), _attestor(2)));
     }
 
     function test_RevertWhen_AnAttestorSignsTwice() public {
         bytes memory once = _attestorSigns(0, _digest(list));
-        bytes memory proof = abi.encodePacked(hex"01", once, once);
-        bytes memory refusal = _invalidAttestation(1, _attestor(0));
-        _refuse(list, proof, refusal);
+        _refuse(list, abi.encodePacked(hex"01", once, once), _notThese(_attestor(0), _attestor(0)));
+        // ... nor in the place of another one, or beside its own name.
+        _refuse(
+            list,
+            abi.encodePacked(hex"01", once, once, _isSilent(_attestor(2))),
+            _notThese(_attestor(0), _attestor(0), _attestor(2))
+        );
+        _refuse(
+            list,
+            abi.encodePacked(hex"01", once, _isSilent(_attestor(0)), _attestorSigns(1, _digest(list))),
+            _notThese(_attestor(0), _attestor(0), _attestor(1))
+        );
     }
 
     function test_RevertWhen_AttestorsAreOutOfOrder() public {
-        bytes memory proof =
-            abi.encodePacked(hex"01", _attestorSigns(1, _digest(list)), _attestorSigns(0, _digest(list)));
-        _refuse(list, proof, _invalidAttestation(1, _attestor(0)));
+        bytes32 digest = _digest(list);
+        bytes memory proof = abi.encodePacked(
+            hex"01", _attestorSigns(1, digest), _attestorSigns(0, digest), _isSilent(_attestor(2))
+        );
+        _refuse(list, proof, _notThese(_attestor(1), _attestor(0), _attestor(2)));
+        proof = abi.encodePacked(
+            hex"01", _attestorSigns(0, digest), _isSilent(_attestor(2)), _attestorSigns(1, digest)
+        );
+        _refuse(list, proof, _notThese(_attestor(0), _attestor(2), _attestor(1)));
     }
 
     function test_RevertWhen_ASignerIsNoAttestor() public {
-        bytes memory signature = _sign64(STRANGER_KEY, _digest(list));
-        bool below = stranger < _attestor(0);
-        bytes memory attestation = _attestorSigns(0, _digest(list));
-        bytes memory proof = below
-            ? abi.encodePacked(hex"01", signature, attestation)
-            : abi.encodePacked(hex"01", attestation, signature);
-        uint256 index = below ? 0 : 1;
-        _refuse(list, proof, abi.encodeWithSelector(IMeterOracle.NotAnAttestor.selector, index, stranger));
+        bytes32 digest = _digest(list);
+        bytes memory two = abi.encodePacked(_attestorSigns(0, digest), _attestorSigns(1, digest));
+        _refuse(
+            list,
+            abi.encodePacked(hex"01", two, _signs(STRANGER_KEY, digest)),
+            _notThese(_attestor(0), _attestor(1), stranger)
+        );
+        address[] memory given = new address[](4);
+        (given[0], given[1], given[2], given[3]) = (_attestor(0), _attestor(1), _attestor(2), stranger);
+        _refuse(
+            list,
+            abi.encodePacked(hex"01", two, _isSilent(_attestor(2)), _signs(STRANGER_KEY, digest)),
+            abi.encodeWithSelector(IMeterOracle.NotTheAttestors.selector, given)
+        );
+        // Nor does it help to name one.
+        _refuse(
+            list,
+            abi.encodePacked(hex"01", two, _isSilent(stranger)),
+            _notThese(_attestor(0), _attestor(1), stranger)
+        );
     }
 
     function test_RevertWhen_AnAttestorWasDismissed() public {
         bytes memory proof = _attest(list);
-        bytes32 role = oracle.ATTESTOR_ROLE();
-        address dismissed = _attestor(1);
-        vm.prank(admin);
-        oracle.revokeRole(role, dismissed);
-        _refuse(list, proof, abi.encodeWithSelector(IMeterOracle.NotAnAttestor.selector, 1, dismissed));
+        (address first, address dismissed, address last) = (_attestor(0), _attestor(1), _attestor(2));
+        _dismissAttestor(1);
+        _refuse(list, proof, _notThese(first, dismissed, last));
+        // What the others signed stands.
+        _prove(list, _attest(list));
     }
 
+    /// @dev Zero stands for it in the error, and is no attestor.
     function test_RevertWhen_ASignatureIsNone() public {
-        bytes memory proof = abi.encodePacked(hex"01", new bytes(64), _attestorSigns(0, _digest(list)));
-        _refuse(list, proof, _invalidAttestation(0, address(0)));
+        bytes32 digest = _digest(list);
+        bytes[4] memory none = [
+            abi.encodePacked(bytes32(0), bytes32(0)),
+            abi.encodePacked(type(uint256).max, uint256(1)), // r beyond the group
+            abi.encodePacked(uint256(1), uint256(0)),
+            abi.encodePacked(uint256(5), uint256(1)) // no point of the curve
+        ];
+        for (uint256 i = 0; i < 4; ++i) {
+            bytes memory proof = abi.encodePacked(
+                hex"01", hex"01", none[i], _attestorSigns(1, digest), _attestorSigns(2, digest)
+            );
+            _refuse(list, proof, _notThese(address(0), _attestor(1), _attestor(2)));
+        }
+        // The one before it leaves nobody in its place.
+        _refuse(
+            list,
+            abi.encodePacked(hex"01", _attestorSigns(0, digest), hex"01", none[1], _attestorSigns(2, digest)),
+            _notThese(_attestor(0), address(0), _attestor(2))
+        );
+        // Nor does silence in the name of nobody.
+        _refuse(
+            list,
+            abi.encodePacked(
+                hex"01", _isSilent(address(0)), _attestorSigns(1, digest), _attestorSigns(2, digest)
+            ),
+            _notThese(address(0), _attestor(1), _attestor(2))
+        );
     }
 
-    /// @dev The recovered account is an attestor, so that only the height of `s` is left to object to.
-    function test_RevertWhen_SIsHigh() public {
+    /// @dev A signature has a twin with a high `s`. It is the same attestor's, who counts once however it signed.
+    function test_AHighSCountsOnceLikeAnyOther() public {
         (bytes memory signature, address signer) = _highS(_digest(list));
         bytes32 role = oracle.ATTESTOR_ROLE();
         vm.prank(admin);
         oracle.grantRole(role, signer);
-        bytes memory proof = abi.encodePacked(hex"01", signature, _attestorSigns(0, _digest(list)));
-        _refuse(list, proof, _invalidAttestation(0, address(0)));
+        address[] memory all = oracle.attestors();
+        bytes memory proof = hex"01";
+        bytes memory twice = hex"01";
+        for (uint256 i = 0; i < all.length; ++i) {
+            bytes memory signed = abi.encodePacked(hex"01", signature);
+            bytes memory silent = _isSilent(all[i]);
+            proof = abi.encodePacked(proof, all[i] == signer ? signed : silent);
+            twice = abi.encodePacked(twice, all[i] == signer ? abi.encodePacked(signed, signed) : silent);
+        }
+        _refuse(list, proof, _tooFew(1));
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
+        oracle.requireReadings(START, STEP, list, twice);
+    }
+
+    // All attestors
+
+    function test_AttestorsAreListedByAddress() public {
+        _requireAttestors();
+        for (uint256 i = 0; i < 8; ++i) {
+            _addAttestor(0xA77E5800 + i);
+            _requireAttestors();
+            _prove(list, _attest(list));
+        }
+        while (oracle.attestors().length > 2) {
+            uint256 count = oracle.attestors().length;
+            _dismissAttestor(count / 2);
+            _requireAttestors();
+            _prove(list, _attest(list));
+        }
+    }
+
+    /// @dev Whatever happens to the role, by whomever: the list, the role and the proofs stay in step.
+    function testFuzz_TheListFollowsTheRole(uint256 seed) public {
+        uint256 next = 0xA77E5800;
+        for (uint256 i = 0; i < 12; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            uint256 count = oracle.attestors().length;
+            uint256 before = _theirHash();
+            bytes memory proof = _attest(list);
+            if (count == 0 || seed % 2 == 0) _addAttestor(next++);
+            else _dismissAttestor((seed >> 8) % count);
+            _requireAttestors();
+            vm.assertTrue(_theirHash() != before);
+            // What named the others is no proof any more, and has to name these.
+            vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
+            oracle.requireReadings(START, STEP, list, proof);
+            if (oracle.attestors().length < 2) {
+                _refuse(list, _attest(list), _tooFew(oracle.attestors().length));
+            } else {
+                _prove(list, _attest(list));
+            }
+        }
+    }
+
+    function test_AnAttestorMayRenounce() public {
+        bytes32 role = oracle.ATTESTOR_ROLE();
+        address[] memory before = oracle.attestors();
+        vm.prank(before[0]);
+        oracle.renounceRole(role, before[0]);
+        address[] memory all = oracle.attestors();
+        vm.assertEq(all.length, 2);
+        vm.assertEq(all[0], before[1]);
+        vm.assertEq(all[1], before[2]);
+        bytes memory proof =
+            abi.encodePacked(hex"01", _attestorSigns(1, _digest(list)), _attestorSigns(2, _digest(list)));
+        _prove(list, proof);
+    }
+
+    /// @dev What changes nothing leaves the list as it is; other roles are not on it.
+    function test_TheListIsOfThatRoleOnly() public {
+        bytes32 role = oracle.ATTESTOR_ROLE();
+        address first = _attestor(0);
+        vm.prank(admin);
+        oracle.grantRole(role, first);
+        _requireAttestors();
+        vm.prank(admin);
+        oracle.revokeRole(role, stranger);
+        _requireAttestors();
+        vm.prank(admin);
+        oracle.grantRole("other", stranger);
+        _requireAttestors();
+        vm.expectRevert(abi.encodeWithSelector(DisjointRoles.RoleConflict.selector, stranger, role));
+        vm.prank(admin);
+        oracle.grantRole(role, stranger);
+        _requireAttestors();
+        vm.prank(admin);
+        oracle.revokeRole("other", stranger);
+        _requireAttestors();
+    }
+
+    /// @dev Whatever is no signature would be its.
+    function test_RevertWhen_NobodyIsToAttest() public {
+        bytes32 role = oracle.ATTESTOR_ROLE();
+        vm.expectRevert(abi.encodeWithSelector(IMeterOracle.ZeroValue.selector, "attestor"));
+        vm.prank(admin);
+        oracle.grantRole(role, address(0));
+    }
+
+    function test_RevertWhen_ThereAreNoAttestors() public {
+        MeterOracle empty = new MeterOracle(registry, admin, 1, 0);
+        vm.assertEq(empty.attestors().length, 0);
+        vm.expectRevert(_notThese());
+        empty.requireReadings(START, STEP, "", hex"01");
+        vm.expectRevert(_notThese());
+        empty.requireAttested("digest", "");
+        bytes memory stranger_ = _signs(STRANGER_KEY, "digest");
+        vm.expectRevert(_notThese(stranger));
+        empty.requireAttested("digest", stranger_);
+        // Nor once the last one is gone.
+        while (oracle.attestors().length != 0) {
+            _dismissAttestor(0);
+        }
+        _refuse(list, hex"01", _tooFew(0));
+        _refuse(list, hex"03", _tooFew(0));
+        vm.expectRevert(_tooFew(0));
+        oracle.requireAttested("digest", "");
+        vm.expectRevert(_notThese(stranger));
+        oracle.requireAttested("digest", stranger_);
     }
 
     function test_RevertWhen_ASignatureIsCut() public {
-        bytes memory proof = abi.encodePacked(_attest(list), hex"00");
-        _refuse(list, proof, abi.encodeWithSelector(IMeterOracle.MalformedSignatures.selector, 129));
+        bytes memory proof = _attest(list); // two signatures and a name: 2 x 65 + 21
+        for (uint256 length = 2 * 65 + 22; length > 1; --length) {
+            assembly ("memory-safe") {
+                mstore(proof, length)
+            }
+            if (length == 66 || length == 131) {
+                vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
+                oracle.requireReadings(START, STEP, list, proof);
+            } else if (length != 152) {
+                bytes memory refusal =
+                    abi.encodeWithSelector(IMeterOracle.MalformedSignatures.selector, length - 1);
+                _refuse(list, proof, refusal);
+            }
+        }
+        proof = abi.encodePacked(_attest(list), hex"00");
+        _refuse(list, proof, abi.encodeWithSelector(IMeterOracle.MalformedSignatures.selector, 152));
     }
 
     function test_RevertWhen_TheListIsCut() public {
@@ -164,8 +362,11 @@ contract MeterOracleTest is MeterScene {
         bytes32 digest = keccak256("baselines");
         oracle.requireAttested(digest, _attestorsSign(digest, 2));
         bytes memory one = _attestorsSign(digest, 1);
-        vm.expectRevert(abi.encodeWithSelector(IMeterOracle.TooFewAttestors.selector, 1, 2));
+        vm.expectRevert(_tooFew(1));
         oracle.requireAttested(digest, one);
+        bytes memory other = _attestorsSign("other", 2);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
+        oracle.requireAttested(digest, other);
     }
 
     // Attested with gaps
@@ -192,11 +393,11 @@ contract MeterOracleTest is MeterScene {
     function test_RevertWhen_OneKindOfAttestationStandsForTheOther() public {
         bytes memory proof = _attestAt(START, list, true);
         proof[0] = 0x01;
-        vm.expectPartialRevert(IMeterOracle.NotAnAttestor.selector);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
         oracle.requireReadings(START, STEP, list, proof);
         proof = _attest(list);
         proof[0] = 0x03;
-        vm.expectPartialRevert(IMeterOracle.NotAnAttestor.selector);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
         oracle.requireReadings(START, STEP, list, proof);
     }
 
@@ -510,13 +711,67 @@ contract MeterOracleTest is MeterScene {
     }
 
     function test_OneAttestorCanBeDisprovedAlone() public {
-        bytes32 digest = _digest(list);
-        bytes memory proof = abi.encodePacked(hex"01", _attestorSigns(2, digest));
+        bytes memory proof = abi.encodePacked(hex"01", _theseSign(_digest(list), 4));
         address[] memory attestors = new address[](1);
         attestors[0] = _attestor(2);
         bytes memory signature = _signReading(1, GRID, 1_900, 0);
         vm.expectEmit(address(oracle));
         emit IMeterOracle.AttestationDisproved(START, _meterId(1, GRID), attestors);
+        oracle.disprove(list, proof, 1, _reading(1, GRID, 1_900, 0), signature);
+    }
+
+    /// @dev Those who signed are named, wherever they stand on the list.
+    function test_DisproveNamesThoseWhoSigned() public {
+        bytes memory proof = abi.encodePacked(hex"01", _theseSign(_digest(list), 5));
+        address[] memory attestors = new address[](2);
+        (attestors[0], attestors[1]) = (_attestor(0), _attestor(2));
+        bytes memory signature = _signReading(1, GRID, 1_900, 0);
+        vm.expectEmit(address(oracle));
+        emit IMeterOracle.AttestationDisproved(START, _meterId(1, GRID), attestors);
+        oracle.disprove(list, proof, 1, _reading(1, GRID, 1_900, 0), signature);
+    }
+
+    /// @dev Evidence is the signatures; the names beside them are public, and can be put right by anybody.
+    function test_DisproveAfterAnotherAttestorWasDismissedOrAdded() public {
+        bytes memory proof = _attest(list); // 0 and 1 signed
+        bytes memory signature = _signReading(1, GRID, 1_900, 0);
+        bytes32 digest = _digest(list);
+        bytes memory first = _attestorSigns(0, digest);
+        bytes memory second = _attestorSigns(1, digest);
+        (address one, address two) = (_attestor(0), _attestor(1));
+        _dismissAttestor(2);
+        vm.expectPartialRevert(IMeterOracle.NotTheAttestors.selector);
+        oracle.disprove(list, proof, 1, _reading(1, GRID, 1_900, 0), signature);
+        address[] memory both = new address[](2);
+        (both[0], both[1]) = (one, two);
+        proof = abi.encodePacked(hex"01", first, second);
+        vm.expectEmit(address(oracle));
+        emit IMeterOracle.AttestationDisproved(START, _meterId(1, GRID), both);
+        oracle.disprove(list, proof, 1, _reading(1, GRID, 1_900, 0), signature);
+        _addAttestor(0xA77E5800);
+        proof = hex"01";
+        address[] memory all = oracle.attestors();
+        for (uint256 i = 0; i < all.length; ++i) {
+            bytes memory signed = all[i] == one ? first : second;
+            proof = abi.encodePacked(proof, all[i] == one || all[i] == two ? signed : _isSilent(all[i]));
+        }
+        vm.expectEmit(address(oracle));
+        emit IMeterOracle.AttestationDisproved(START, _meterId(1, GRID), both);
+        oracle.disprove(list, proof, 1, _reading(1, GRID, 1_900, 0), signature);
+    }
+
+    /// @dev Evidence must come before the role is revoked; what a colleague signed with it still counts against that one.
+    function test_DisproveWhatADismissedAttestorSignedWithAnother() public {
+        bytes32 digest = _digest(list);
+        bytes memory second = _attestorSigns(1, digest);
+        address[] memory left = new address[](1);
+        left[0] = _attestor(1);
+        address last = _attestor(2);
+        _dismissAttestor(0);
+        bytes memory proof = abi.encodePacked(hex"01", second, _isSilent(last));
+        bytes memory signature = _signReading(1, GRID, 1_900, 0);
+        vm.expectEmit(address(oracle));
+        emit IMeterOracle.AttestationDisproved(START, _meterId(1, GRID), left);
         oracle.disprove(list, proof, 1, _reading(1, GRID, 1_900, 0), signature);
     }
 
@@ -540,10 +795,13 @@ contract MeterOracleTest is MeterScene {
     function test_RevertWhen_NobodyAttested() public {
         MeterReading memory reading = _reading(1, GRID, 1_900, 0);
         bytes memory signature = _signReading(1, GRID, 1_900, 0);
+        bytes memory proof = abi.encodePacked(hex"01", _attestorsSign(_digest(list), 0));
         vm.expectRevert(abi.encodeWithSelector(IMeterOracle.TooFewAttestors.selector, 0, 1));
+        oracle.disprove(list, proof, 1, reading, signature);
+        vm.expectRevert(_notThese());
         oracle.disprove(list, hex"01", 1, reading, signature);
-        bytes memory proof = abi.encodePacked(hex"01", _sign64(STRANGER_KEY, _digest(list)));
-        vm.expectRevert(abi.encodeWithSelector(IMeterOracle.NotAnAttestor.selector, 0, stranger));
+        proof = abi.encodePacked(hex"01", _signs(STRANGER_KEY, _digest(list)));
+        vm.expectRevert(_notThese(stranger));
         oracle.disprove(list, proof, 1, reading, signature);
         proof = _signedByMeters();
         vm.expectRevert(abi.encodeWithSelector(IMeterOracle.UnknownProof.selector, 2));
@@ -624,8 +882,34 @@ contract MeterOracleTest is MeterScene {
         signature = abi.encodePacked(r, s);
     }
 
-    function _invalidAttestation(uint256 index, address signer) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IMeterOracle.InvalidAttestation.selector, index, signer);
+    function _theirHash() private view returns (uint256) {
+        return uint256(keccak256(abi.encode(oracle.attestors())));
+    }
+
+    function _tooFew(uint256 given) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IMeterOracle.TooFewAttestors.selector, given, 2);
+    }
+
+    function _notThese() private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IMeterOracle.NotTheAttestors.selector, new address[](0));
+    }
+
+    function _notThese(address one) private pure returns (bytes memory) {
+        address[] memory given = new address[](1);
+        given[0] = one;
+        return abi.encodeWithSelector(IMeterOracle.NotTheAttestors.selector, given);
+    }
+
+    function _notThese(address one, address two) private pure returns (bytes memory) {
+        address[] memory given = new address[](2);
+        (given[0], given[1]) = (one, two);
+        return abi.encodeWithSelector(IMeterOracle.NotTheAttestors.selector, given);
+    }
+
+    function _notThese(address one, address two, address three) private pure returns (bytes memory) {
+        address[] memory given = new address[](3);
+        (given[0], given[1], given[2]) = (one, two, three);
+        return abi.encodeWithSelector(IMeterOracle.NotTheAttestors.selector, given);
     }
 
     function _invalidReading(bytes32 meterId) private pure returns (bytes memory) {

@@ -5,7 +5,8 @@ import {Community} from "./support/Community.sol";
 import {IEnergyExchange} from "../src/interfaces/IEnergyExchange.sol";
 import {Intervals, Terms} from "../src/Intervals.sol";
 import {Order, OrderTypes} from "../src/libraries/OrderTypes.sol";
-import {Batch, BatchAgent, BatchOrder, Registers} from "../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchOrder, Registers} from "./support/Batches.sol";
+import {BatchAgent} from "../src/reference/BatchWords.sol";
 
 /// @notice Orders that must not execute, on both paths. Member 1 buys, member 0 sells.
 contract OrdersTest is Community {
@@ -112,14 +113,15 @@ contract OrdersTest is Community {
 
     function test_RevertWhen_ASignatureRecoversToNobody() public {
         Batch memory batch = _batch();
-        _orderOf(batch, 1).signature = new bytes(64);
+        (_orderOf(batch, 1).r, _orderOf(batch, 1).vs) = (0, 0);
         _refuseAsIs(batch, _notAuthorised(_at(batch, 1), address(0)));
     }
 
     /// @dev A failed recovery must not leave the signer of the order before.
     function test_RevertWhen_OnlyTheLastSignatureRecoversToNobody() public {
         Batch memory batch = _batch();
-        batch.members[1].orders[0].signature = abi.encodePacked(type(uint256).max, uint256(1));
+        BatchOrder memory last = batch.members[1].orders[0];
+        (last.r, last.vs) = (bytes32(type(uint256).max), bytes32(uint256(1)));
         _refuseAsIs(batch, _notAuthorised(1, address(0)));
     }
 
@@ -128,7 +130,7 @@ contract OrdersTest is Community {
     function test_RevertWhen_TheOwnerIsNobody() public {
         Batch memory batch = _batch();
         batch.members[0].account = address(0);
-        batch.members[0].orders[0].signature = new bytes(64);
+        (batch.members[0].orders[0].r, batch.members[0].orders[0].vs) = (0, 0);
         _refuseAsIs(batch, _one(IEnergyExchange.MetersNotIncreasing.selector, 0));
     }
 
@@ -217,8 +219,8 @@ contract OrdersTest is Community {
     function test_RevertWhen_AnAgentDidNotSign() public {
         _registerMandate(1, _mandate(1));
         Batch memory batch = _byAgent(_batch(), 1);
-        bytes32 digest = exchange.hashAgentOrders(START, _ordersHashOf(batch, 1));
-        batch.agents[0].signature = _compact(STRANGER_KEY, digest);
+        bytes32 digest = _agentsDigest(START, _ordersHashOf(batch, 1));
+        (batch.agents[0].r, batch.agents[0].vs) = _halves(STRANGER_KEY, digest);
         _refuseAsIs(
             batch, abi.encodeWithSelector(IEnergyExchange.AgentOrdersNotSigned.selector, agent, stranger)
         );
@@ -227,7 +229,7 @@ contract OrdersTest is Community {
     function test_RevertWhen_AnAgentSignedNothing() public {
         _registerMandate(1, _mandate(1));
         Batch memory batch = _byAgent(_batch(), 1);
-        batch.agents[0].signature = new bytes(64);
+        (batch.agents[0].r, batch.agents[0].vs) = (0, 0);
         _refuseAsIs(
             batch, abi.encodeWithSelector(IEnergyExchange.AgentOrdersNotSigned.selector, agent, address(0))
         );
@@ -236,18 +238,18 @@ contract OrdersTest is Community {
     function test_RevertWhen_AnAgentSignedOtherOrders() public {
         _registerMandate(1, _mandate(1));
         Batch memory batch = _byAgent(_batch(), 1);
-        bytes memory signature = batch.agents[0].signature;
+        (bytes32 r, bytes32 vs) = (batch.agents[0].r, batch.agents[0].vs);
         _orderOf(batch, 1).energyWh = 1_001;
         batch = _byAgent(batch, 1);
-        batch.agents[0].signature = signature;
+        (batch.agents[0].r, batch.agents[0].vs) = (r, vs);
         _refuseAgentsList(batch);
     }
 
     function test_RevertWhen_AnAgentSignedForAnotherInterval() public {
         _registerMandate(1, _mandate(1));
         Batch memory batch = _byAgent(_batch(), 1);
-        bytes32 digest = exchange.hashAgentOrders(END, _ordersHashOf(batch, 1));
-        batch.agents[0].signature = _compact(AGENT_KEY, digest);
+        bytes32 digest = _agentsDigest(END, _ordersHashOf(batch, 1));
+        (batch.agents[0].r, batch.agents[0].vs) = _halves(AGENT_KEY, digest);
         _refuseAgentsList(batch);
     }
 
@@ -255,8 +257,9 @@ contract OrdersTest is Community {
     function test_RevertWhen_AStrangerActsAsAgent() public {
         _registerMandate(1, _mandate(1));
         Batch memory batch = _byAgent(_batch(), 1);
-        bytes32 digest = exchange.hashAgentOrders(START, _ordersHashOf(batch, 1));
-        batch.agents[0] = BatchAgent(stranger, _compact(STRANGER_KEY, digest));
+        bytes32 digest = _agentsDigest(START, _ordersHashOf(batch, 1));
+        (bytes32 r, bytes32 vs) = _halves(STRANGER_KEY, digest);
+        batch.agents[0] = BatchAgent(stranger, r, vs);
         _refuseAsIs(
             batch, abi.encodeWithSelector(IEnergyExchange.MandateMissing.selector, _at(batch, 1), stranger)
         );
@@ -313,7 +316,7 @@ contract OrdersTest is Community {
     function _refuseSignature(uint256 key, bytes32 digest, address signer) private {
         Batch memory batch = _batch();
         uint256 index = _at(batch, 1);
-        _orderOf(batch, 1).signature = _compact(key, digest);
+        (_orderOf(batch, 1).r, _orderOf(batch, 1).vs) = _halves(key, digest);
         if (signer != address(1)) return _refuseAsIs(batch, _notAuthorised(index, signer));
         _commitAndDeliver(batch);
         Registers[] memory registers = _delivered(batch);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Community} from "./support/Community.sol";
 import {IEnergyExchange} from "../src/interfaces/IEnergyExchange.sol";
 import {OrderTypes} from "../src/libraries/OrderTypes.sol";
-import {Batch, BatchMember, Registers} from "../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchMember, Registers} from "./support/Batches.sol";
 
 /// @notice Batches in parts, each a transaction of its own, on both paths.
 contract PartsTest is Community {
@@ -30,10 +30,14 @@ contract PartsTest is Community {
         (bytes26 root, uint8 parts,) = exchange.commitments(START);
         vm.assertEq(bytes32(root), bytes32(bytes26(next)));
         vm.assertEq(parts, 1);
+        vm.assertFalse(exchange.isSettled(START));
         _settleHere(two, 0);
-        (root, parts,) = exchange.commitments(START);
+        uint40 committedAt;
+        (root, parts, committedAt) = exchange.commitments(START);
         vm.assertEq(bytes32(root), 0);
-        vm.assertEq(parts, 2);
+        vm.assertEq(parts, 0);
+        vm.assertEq(committedAt, 0);
+        vm.assertTrue(exchange.isSettled(START));
         for (uint256 i = 0; i < 4; ++i) {
             uint256 expected = i % 2 == 0 ? OPENING + 197_000 : OPENING - 203_000;
             vm.assertEq(_balance(order[i]), expected);
@@ -122,7 +126,8 @@ contract PartsTest is Community {
         vm.warp(closesAt + 1);
         _refusePart(two, 0, abi.encodeWithSelector(IEnergyExchange.IntervalClosed.selector, START, closesAt));
         exchange.release(START);
-        _refusePart(two, 0, _one(IEnergyExchange.AlreadySettled.selector, START));
+        _refusePart(two, 0, _one(IEnergyExchange.NotCommitted.selector, START));
+        vm.assertFalse(exchange.isSettled(START));
     }
 
     /// @dev Members `first` and the next by account: one sells, the other buys.

@@ -5,7 +5,7 @@ import {Community} from "./support/Community.sol";
 import {Log} from "./support/Vm.sol";
 import {IEnergyExchange} from "../src/interfaces/IEnergyExchange.sol";
 import {OrderTypes} from "../src/libraries/OrderTypes.sol";
-import {Batch, Registers} from "../src/reference/EnergyExchangeReference.sol";
+import {Batch, Registers} from "./support/Batches.sol";
 
 /// @notice Who cannot pay, and who bears it, on both paths: never a revert.
 contract PoorTest is Community {
@@ -187,15 +187,39 @@ contract PoorTest is Community {
 
     function test_RevertWhen_ABalanceWouldNotFit() public {
         Batch memory batch = _batch();
-        token.mint(address(this), type(uint64).max - OPENING);
-        token.approve(address(exchange), type(uint64).max - OPENING);
-        exchange.depositFor(_owner(0), type(uint64).max - OPENING);
-        _refuse(
-            batch,
-            abi.encodeWithSelector(
-                IEnergyExchange.BalanceTooLarge.selector, _owner(0), uint256(type(uint64).max) + 197_000
-            )
-        );
+        uint256 most = (1 << 60) - 1;
+        _fund(_owner(0), most - OPENING - 196_999);
+        uint256 snapshot = vm.snapshotState();
+        _refuse(batch, _tooLarge(_owner(0), most + 1));
+        vm.revertToStateAndDelete(snapshot);
+        _empty(_owner(0), most - 197_000);
+        _commitAndDeliver(batch);
+        _settle(batch, _delivered(batch));
+        vm.assertEq(_balance(0), most);
+    }
+
+    /// @dev The retailer is owed 310_000 for 1 kWh, the fund 6_000 of fees.
+    function test_RevertWhen_TheHousesBalanceWouldNotFit() public {
+        Batch memory batch = _batch();
+        Registers[] memory registers = _delivered(batch);
+        registers[_at(batch, 1)].importWh = 2_000;
+        uint256 most = (1 << 56) - 1;
+        _fund(fund, most);
+        _fund(retailer, most - OPENING);
+        _commitAndDeliver(batch);
+        _refuseNow(batch, registers, _tooLarge(retailer, most + 310_000));
+        _empty(retailer, most - 310_000);
+        _refuseNow(batch, registers, _tooLarge(fund, most + 6_000));
+        _empty(fund, most - 6_000);
+        _settle(batch, registers);
+        vm.assertEq(exchange.balanceOf(retailer), most);
+        vm.assertEq(exchange.balanceOf(fund), most);
+        vm.assertTrue(exchange.isSettled(START));
+        vm.assertFalse(exchange.paused());
+    }
+
+    function _tooLarge(address account, uint256 balance) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IEnergyExchange.BalanceTooLarge.selector, account, balance);
     }
 
     function _share(uint256 credit, uint256 missing) private pure returns (uint256) {

@@ -8,7 +8,7 @@ import {IEnergyExchange} from "../src/interfaces/IEnergyExchange.sol";
 import {IMeterOracle} from "../src/interfaces/IMeterOracle.sol";
 import {Intervals, Terms} from "../src/Intervals.sol";
 import {OrderTypes, SupplyAgreement} from "../src/libraries/OrderTypes.sol";
-import {Batch, BatchMember, BatchOrder, Registers} from "../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchMember, BatchOrder, Registers} from "./support/Batches.sol";
 
 /// @notice Every way in which a commitment or a settlement is refused, on both paths.
 contract RefusalsTest is Community {
@@ -66,19 +66,27 @@ contract RefusalsTest is Community {
         _commitRoot(START, ROOT);
     }
 
+    /// @dev Settling needs no role (`SettleTest`); committing does.
     function test_RevertWhen_CallerIsNotTheOperator() public {
         Batch memory batch = _batch();
-        Registers[] memory registers = _delivered(batch);
-        bytes memory proof = _signedProof(batch, registers);
+        bytes32 root = _root(batch);
         bytes32 role = exchange.OPERATOR_ROLE();
+        address[4] memory others = [stranger, admin, pauser, _owner(0)];
+        for (uint256 i = 0; i < 4; ++i) {
+            vm.expectRevert(
+                abi.encodeWithSelector(
+                    IAccessControl.AccessControlUnauthorizedAccount.selector, others[i], role
+                )
+            );
+            vm.prank(others[i]);
+            exchange.commitBatch(START, root);
+        }
         vm.prank(admin);
         exchange.revokeRole(role, operator);
-        bytes memory refusal =
-            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, operator, role);
-        vm.expectRevert(refusal);
+        vm.expectRevert(
+            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, operator, role)
+        );
         _commit(batch);
-        vm.expectRevert(refusal);
-        _settle(batch, registers, proof);
     }
 
     function test_RevertWhen_Paused() public {
@@ -185,7 +193,11 @@ contract RefusalsTest is Community {
         _commitAndDeliver(batch);
         vm.expectRevert(_bare(IEnergyExchange.BatchMalformed.selector));
         _settle(batch, new Registers[](1), "");
-        vm.expectRevert(_bare(IEnergyExchange.BatchMalformed.selector));
+        // In packed evidence, what is not of the registers is of the proof.
+        bytes memory refusal = _onReference()
+            ? _bare(IEnergyExchange.BatchMalformed.selector)
+            : abi.encodeWithSelector(IMeterOracle.UnknownProof.selector, 0);
+        vm.expectRevert(refusal);
         _settle(batch, new Registers[](3), "");
     }
 
@@ -250,10 +262,8 @@ contract RefusalsTest is Community {
         Batch memory batch = _batch();
         _commitAndDeliver(batch);
         Registers[] memory registers = _delivered(batch);
-        bytes memory proof = _attestedProof(batch, registers);
-        assembly ("memory-safe") {
-            mstore(proof, 65) // the first signature only
-        }
+        bytes memory proof =
+            bytes.concat(hex"01", _attestations(_attestationDigest(batch, registers, false), 1));
         vm.expectRevert(abi.encodeWithSelector(IMeterOracle.TooFewAttestors.selector, 1, THRESHOLD));
         _settle(batch, registers, proof);
     }

@@ -48,6 +48,7 @@ from tests.property.ledger_model import (
     Execution,
     Proof,
     Supply,
+    Terms,
 )
 
 ROOT = Path(settings.BASE_DIR)
@@ -65,7 +66,7 @@ OPERATOR, REGISTRAR = map(address_of, ("operator", "registrar"))
 PRICES = SettlementPrices(
     clearing=150_000, retail_import=310_000, feed_in=60_000, imbalance=290_000, fee=3_000
 )
-SOLD_WH = 1_000
+SOLD_WH, IMBALANCE_CAP = 1_000, 100_000
 READINGS = [(0, 950), (1_200, 0)]
 """The seller delivers 50 Wh less than it sold; the buyer takes 200 Wh more than it bought."""
 
@@ -130,7 +131,17 @@ class Chain:
             token=self._addresses["token"],
             domain=Domain(made.chain_id, self._addresses["exchange"]),
             oracle=Domain(made.chain_id, self._addresses["oracle"]),
-            interval_s=INTERVAL_S,
+            terms=Terms(
+                retailer=RETAILER,
+                fund=FUND,
+                operator=OPERATOR,
+                pauser=Account.from_key(key_of("pauser")).address,
+                interval_s=INTERVAL_S,
+                withdrawal_delay_s=terms.withdrawal_delay_s,
+                settlement_term_s=terms.settlement_term_s,
+                reading_deadline_s=terms.reading_deadline_s,
+                attestors=terms.accounts["attestor"],
+            ),
         )
 
     def settle_one_interval(self):
@@ -148,7 +159,7 @@ class Chain:
         self._do("commit", OPERATOR, START, [part])
         self.node.set_clock(START + INTERVAL_S)
         logs = self._do("settle", OPERATOR, part, [], READINGS, Proof("meters", (None, None)))
-        return [in_words(self._side.interface.event(log), bilateral=False) for log in logs]
+        return [in_words(self._side.interface.event(log)) for log in logs]
 
     def balances(self):
         """What everybody has on the exchange, and what it holds."""
@@ -204,7 +215,7 @@ def batch():
             energy_wh=SOLD_WH,
             limit_price=PRICES.clearing,
             fee_cap=PRICES.fee,
-            imbalance_cap=100_000,
+            imbalance_cap=IMBALANCE_CAP,
             expiry=START,
             authority=BY_OWNER,
             signer=account,
@@ -271,7 +282,8 @@ def test_ganache_settles_an_interval_as_anvil_does(built):
             told.append(chain.settle_one_interval())
             left.append(chain.balances())
     assert told[0] == told[1]
-    assert [event[0] for event in told[0]] == ["BatchSettled"]
+    assert told[0][0] == ("SaleShort", START, 0, IMBALANCE_CAP)
+    assert [event[0] for event in told[0][1:]] == ["BatchSettled"]
     assert left[0] == left[1]
     owed = sum(left[0][account] for account in (SELLER, BUYER, RETAILER, FUND))
     assert owed == left[0]["held"] == 3 * DEPOSIT_MICRO

@@ -192,7 +192,7 @@ class Side:
     token: str
     domain: Domain
     oracle: Domain
-    interval_s: int
+    terms: Terms
     is_reference: bool = False
     settlement_gas: int = SETTLEMENT_GAS
 
@@ -253,11 +253,12 @@ class Side:
         following_root = self._root(following) if following else bytes(32)
         proven = self._proof(part, readings, proof)
         if self.is_reference:
-            registers = [(reading is None, *(reading or (0, 0))) for reading in readings]
-            data = self.interface.data("settleBatch", _as_struct(given), following_root, registers, proven)
+            batch = encode([_BATCH_TYPE], [_as_struct(given)])
+            registers = [1 << 64 if r is None else r[0] << 32 | r[1] for r in readings]
+            data = self.interface.data("settleBatch", batch, registers, proven, following_root)
         else:
-            registers = packing.pack_registers(readings)
-            data = self.interface.data("settleBatch", packing.pack(given), following_root, registers, proven)
+            evidence = packing.pack_registers(readings) + proven
+            data = self.interface.data("settleBatch", packing.pack(given), evidence, following_root)
         return caller, data, self.settlement_gas
 
     def _root(self, parts: Sequence[Batch | None]) -> bytes:
@@ -287,21 +288,22 @@ class Side:
         hashed = keccak(
             encode(
                 ["bytes32", "uint64", "uint32", "bytes32"],
-                [type_hash, part.interval_start, self.interval_s, keccak(packed)],
+                [type_hash, part.interval_start, self.terms.interval_s, keccak(packed)],
             )
         )
         kind = packing.ATTESTED_WITH_GAPS if gaps else packing.ATTESTED
         return kind + b"".join(
-            bytes.fromhex(self.oracle.sign_compactly(hashed, signer)[2:])
-            for signer in proof.signers
-            if signer
+            b"\x01" + bytes.fromhex(self.oracle.sign_compactly(hashed, account)[2:])
+            if account in proof.signers
+            else b"\x00" + bytes.fromhex(account[2:])
+            for account in proof.listed(self.terms)
         )
 
     def _sign_reading(
         self, interval_start: int, member: BatchMember, reading: tuple[int, int], signer: str | None
     ) -> bytes:
         meter = bytes.fromhex(meter_ids.meter_id(member.account, member.number)[2:])
-        hashed = struct_hash("MeterReading", [meter, interval_start, self.interval_s, *reading])
+        hashed = struct_hash("MeterReading", [meter, interval_start, self.terms.interval_s, *reading])
         key = signer or meter_key(member.account, member.number)
         return bytes.fromhex(self.oracle.sign_compactly(hashed, key)[2:])
 
@@ -312,7 +314,7 @@ class Side:
             bytes.fromhex(meter_ids.meter_id(member.account, member.number)[2:]),
             order.side,
             interval_start,
-            self.interval_s,
+            self.terms.interval_s,
             order.energy_wh,
             order.limit_price,
             order.fee_cap,
@@ -377,32 +379,54 @@ class Side:
 
 
 _BATCH_TYPE = (
-    "(uint40,(uint32,uint32,uint32,uint32,uint32),uint16,(address,uint16,(uint8,uint8,uint32,uint32,uint32,uint32,"
-    "uint40,uint8,bytes,(uint16,uint32,uint32)[])[])[],(address,bytes)[])"
+    "(uint40,(uint32,uint32,uint32,uint32,uint32),uint16,uint256[],(uint256,bytes32,bytes32)[],uint256[],"
+    "(address,bytes32,bytes32)[])"
 )
 
 
 def _as_struct(given: dict[str, Any]) -> tuple[Any, ...]:
     """A part's JSON as the reference's ``Batch``."""
     members = [
-        (
-            member["account"],
-            member["number"],
-            [
-                (
-                    *(order[name] for name in ("side", "k", "energyWh", "limitPrice", "feeCap")),
-                    *(order[name] for name in ("imbalanceCap", "expiry", "authority")),
-                    bytes.fromhex(order["signature"][2:]),
-                    [(e["trade"], e["energyWh"], e["price"]) for e in order["executions"]],
-                )
-                for order in member["orders"]
-            ],
-        )
+        _word((int(member["account"], 16), 160), (member["number"], 16), (len(member["orders"]), 16))
         for member in given["members"]
     ]
-    agents = [(agent["agent"], bytes.fromhex(agent["signature"][2:])) for agent in given["agents"]]
+    listed = [order for member in given["members"] for order in member["orders"]]
+    orders = [
+        (
+            _word(
+                *((order[name], 8) for name in ("side", "k", "authority")),
+                (len(order["executions"]), 8),
+                *((order[name], 32) for name in ("energyWh", "limitPrice", "feeCap", "imbalanceCap")),
+                (order["expiry"], 40),
+            ),
+            *_halves(order["signature"]),
+        )
+        for order in listed
+    ]
+    executions = [
+        _word((e["price"], 32), (e["energyWh"], 32), (e["trade"], 16))
+        for order in listed
+        for e in order["executions"]
+    ]
+    agents = [(agent["agent"], *_halves(agent["signature"])) for agent in given["agents"]]
     prices = tuple(given["prices"][name] for name in packing.PRICE_NAMES)
-    return (given["intervalStart"], prices, given["trades"], members, agents)
+    return (given["intervalStart"], prices, given["trades"], members, orders, executions, agents)
+
+
+def _word(*fields: tuple[int, int]) -> int:
+    """Values of so many bits, from the lowest one."""
+    word, shift = 0, 0
+    for value, bits in fields:
+        assert value >> bits == 0
+        word |= value << shift
+        shift += bits
+    return word
+
+
+def _halves(signature: str) -> tuple[bytes, bytes]:
+    """r and vs of a compact signature; zeros of none."""
+    raw = bytes.fromhex(signature[2:]).ljust(64, b"\x00")
+    return raw[:32], raw[32:]
 
 
 def meter_key(account: str, number: int) -> str:
@@ -536,10 +560,11 @@ class Pair:
                     (("withdrawal", account), side.address, side.interface, "withdrawalOf", account),
                     (("tokens", account), side.token, token, "balanceOf", account),
                 ]
-            wanted += [
-                (("commitment", start), side.address, side.interface, "commitments", start)
-                for start in intervals
-            ]
+            for start in intervals:
+                wanted += [
+                    (("commitment", start), side.address, side.interface, "commitments", start),
+                    (("settled", start), side.address, side.interface, "isSettled", start),
+                ]
             asked += [(key, to, of, name, of.data(name, given)) for key, to, of, name, given in wanted]
         answers = self.node.all(
             [("eth_call", [{"to": to, "data": "0x" + data.hex()}, "latest"]) for _, to, _, _, data in asked]
@@ -596,7 +621,7 @@ class Pair:
             token=token,
             domain=Domain(self._senders.chain_id, exchange),
             oracle=Domain(self._senders.chain_id, oracle),
-            interval_s=terms.interval_s,
+            terms=terms,
             is_reference=is_reference,
             settlement_gas=self._settlement_gas,
         )
@@ -629,8 +654,7 @@ class Pair:
         if int(receipt["status"], 16):
             logs = [log for log in receipt["logs"] if log["address"].lower() == side.address]
             events = [side.interface.event(log) for log in logs]
-            bilateral = any(name == "TradeSettled" for name, *_ in events)
-            return [in_words(event, bilateral=bilateral) for event in events]
+            return [in_words(event) for event in events]
         trace = self.node.rpc("debug_traceTransaction", receipt["transactionHash"], {"tracer": "callTracer"})
         name, *arguments = side.interface.error(bytes.fromhex(trace.get("output", "0x")[2:]))
         if name in _METER_ERRORS:
@@ -638,18 +662,36 @@ class Pair:
         return Refused(name, *arguments)
 
 
-def in_words(event: tuple[Any, ...], *, bilateral: bool) -> tuple[Any, ...]:
-    """A decoded event, of a transaction that settled bilateral trades or not, as the model says it."""
+def in_words(event: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A decoded event as the model says it."""
     name, *values = event
     match name:
         case "TradeSettled":
             buyer, seller, trade = values
-            return (name, buyer, seller, trade >> 64, trade >> 32 & 0xFFFFFFFF, trade & 0xFFFFFFFF)
+            heads = [(trade >> shift & 0xFFFFFFFF) for shift in (104, 136)]
+            return (
+                name,
+                buyer,
+                seller,
+                trade >> 64 & 0xFFFFFFFFFF,
+                trade >> 32 & 0xFFFFFFFF,
+                trade & 0xFFFFFFFF,
+                *((head >> 16, head & 0xFFFF) for head in heads),
+            )
         case "BatchSettled":
-            start, packed, delta, readings, fills = values
-            fields = [packed >> shift & 0xFFFFFFFF for shift in (128, 96, 64, 32, 0)]
-            executed = _fills(fills, fields[0], bilateral=bilateral)
-            return (name, start, SettlementPrices(*fields), delta, _readings(readings), executed)
+            start, summary, lines = values
+            fields = [summary >> shift & 0xFFFFFFFF for shift in (128, 96, 64, 32, 0)]
+            delta = int.from_bytes((summary >> 160 & (1 << 80) - 1).to_bytes(10), signed=True)
+            end = (summary >> 240) * 30
+            assert lines[end : end + 2] == bytes(2)
+            return (
+                name,
+                start,
+                SettlementPrices(*fields),
+                delta,
+                _readings(lines[:end]),
+                _fills(lines[end + 2 :]),
+            )
         case _:
             return event
 
@@ -667,16 +709,11 @@ def _readings(data: bytes) -> list[tuple[str, int, Reading]]:
     return found
 
 
-def _fills(data: bytes, clearing: int, *, bilateral: bool) -> list[tuple[int, ...]]:
-    """(position, side, k, Wh, imbalance cap, price)."""
-    sizes = (2, 1, 1, 4, 4, 4) if bilateral else (2, 1, 1, 4, 4)
+def _fills(data: bytes) -> list[tuple[int, int, int, int]]:
+    """(position, side, k, Wh)."""
     found = []
-    for i in range(0, len(data), sum(sizes)):
-        values, at = [], i
-        for size in sizes:
-            values.append(int.from_bytes(data[at : at + size]))
-            at += size
-        position, sold, *others = values
+    for i in range(0, len(data), 8):
+        position, sold, k = int.from_bytes(data[i : i + 2]), data[i + 2], data[i + 3]
         assert sold in {0, 0x80}
-        found.append((position, sold >> 7, *others, *(() if bilateral else (clearing,))))
+        found.append((position, sold >> 7, k, int.from_bytes(data[i + 4 : i + 8])))
     return found

@@ -14,7 +14,6 @@ from tests.property.ledger_model import (
     FIRST_AGENT,
     FIRST_GENERATION_METER,
     MAX_UINT32,
-    MAX_UINT64,
     NOBODY,
     NOTICE_S,
     RECORDED,
@@ -184,7 +183,8 @@ class History:
                 return at, [("deposit", (account, account, dice.amount() + 1))]
             case _:
                 receiver = dice.pick([*ACCOUNTS, NOBODY])
-                amount = dice.pick([0, 1, MAX_UINT64, MAX_UINT64 - state.balances[receiver], 2**67])
+                most = TERMS.most(receiver)
+                amount = dice.pick([0, 1, most, most - state.balances[receiver], 2**67])
                 return at, [("deposit", (account, receiver, amount))]
 
     def _pausing(self, dice: Dice) -> Step:
@@ -391,22 +391,14 @@ class History:
         if dice.one_in(10):
             at = dice.pick([ends_at - 1, deadline, start + TERMS.settlement_term_s + dice.between(0, 1)])
         at = max(at, self.now + 1)
-        caller = TERMS.operator
         if dice.one_in(16):
             dearer = replace(part, prices=replace(part.prices, fee=part.prices.fee + 1))
-            caller, part, following = dice.pick(
-                [
-                    (STRANGER, part, following),
-                    (caller, dearer, following),
-                    (caller, part, [*following, part]),
-                    (caller, part, following[1:]),
-                ]
+            part, following = dice.pick(
+                [(dearer, following), (part, [*following, part]), (part, following[1:])]
             )
         readings = [self._reading(dice, member, may_miss=at > deadline) for member in part.members]
         proof = self._proof(dice, readings)
-        if dice.one_in(30):
-            readings, proof = [*readings, (0, 0)], Proof("attested", TERMS.attestors)
-        return at, [("settle", (caller, part, following, readings, proof))]
+        return at, [("settle", (dice.pick([TERMS.operator, STRANGER]), part, following, readings, proof))]
 
     def _reading(self, dice: Dice, member: BatchMember, *, may_miss: bool) -> Reading:
         """About what was traded."""

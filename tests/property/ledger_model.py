@@ -20,6 +20,8 @@ from pricing.settlement import Purchase, Sale, fallback, settle_meter
 NOTICE_S = 120
 MAX_UINT32 = 2**32 - 1
 MAX_UINT64 = 2**64 - 1
+MEMBER_MOST, HOUSE_MOST = 2**60 - 1, 2**56 - 1  # micro-units; the retailer and the fund are the house
+REMEMBERED = 96  # intervals back from the latest settled one
 FOREVER = MAX_UINT32
 SECONDS_A_DAY = 86_400
 FIRST_GENERATION_METER = 0x4000
@@ -68,6 +70,13 @@ class Terms:
     reading_deadline_s: int
     attestors: tuple[str, ...]
     attestors_needed: int = 1
+
+    def is_all_attestors(self, listed: Sequence[str]) -> bool:
+        return list(listed) == sorted(self.attestors)
+
+    def most(self, account: str) -> int:
+        """The largest balance, micro-units."""
+        return HOUSE_MOST if account in {self.retailer, self.fund} else MEMBER_MOST
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,11 @@ class Proof:
     kind: str  # "meters", "attested", "attested_with_gaps"
     signers: tuple[str | None, ...]
 
+    def listed(self, terms: Terms) -> list[str]:
+        """Who stands in an attested proof: who signed, and the attestors who did not."""
+        signed = [signer for signer in self.signers if signer is not None]
+        return sorted([*signed, *(account for account in terms.attestors if account not in signed)])
+
 
 Reading = tuple[int, int] | None
 """Import and export, Wh; None when there is none."""
@@ -186,6 +200,18 @@ class Commitment:
     parts: list[Batch | None]
     committed_at: int
     settled: list[Batch] = field(default_factory=list)
+    released: bool = False
+
+
+@dataclass(frozen=True)
+class Side:
+    """A side of a trade: whose, and which of its orders."""
+
+    side: int
+    account: str
+    position: int
+    k: int
+    execution: Execution
 
 
 @dataclass
@@ -193,15 +219,17 @@ class Totals:
     """What the members of a batch have come to so far."""
 
     judged_at: int
+    unattested_by: str = ""
+    """Who settles, if no attestor vouches for gaps."""
     orders: int = 0
     bought_wh: int = 0
     sold_wh: int = 0
     paid_in: int = 0
     fees: int = 0
     credits: list[tuple[str, int]] = field(default_factory=list)
-    sides: dict[int, list[tuple[int, str, Execution]]] = field(default_factory=lambda: defaultdict(list))
+    sides: dict[int, list[Side]] = field(default_factory=lambda: defaultdict(list))
     readings: list[tuple[str, int, Reading]] = field(default_factory=list)
-    fills: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
+    fills: list[tuple[int, int, int, int]] = field(default_factory=list)  # at a uniform price
 
     @property
     def paid_out(self) -> int:
@@ -388,13 +416,15 @@ class LedgerModel:
             raise Refused("InvalidInterval", interval_start)
         if parts is None:
             raise Refused("ZeroRoot", interval_start)
-        if interval_start in self.state.commitments:
+        if self._is_open(interval_start):
             raise Refused("AlreadyCommitted", interval_start)
         closes_at = interval_start + self.terms.settlement_term_s
         if self.now > closes_at:
             raise Refused("IntervalClosed", interval_start, closes_at)
         if self.now + self.terms.withdrawal_delay_s < closes_at:
             raise Refused("TermExceedsWithdrawalDelay", interval_start, closes_at)
+        if self.is_settled(interval_start):
+            raise Refused("AlreadySettled", interval_start)
         self.state.commitments[interval_start] = Commitment(list(parts), self.now)
         self._emit("BatchCommitted", interval_start, ANY)
 
@@ -402,12 +432,11 @@ class LedgerModel:
         closes_at = interval_start + self.terms.settlement_term_s
         if self.now <= closes_at:
             raise Refused("IntervalOpen", interval_start, closes_at)
-        commitment = self.state.commitments.get(interval_start)
-        if commitment is None:
+        if not self._is_open(interval_start):
             raise Refused("NotCommitted", interval_start)
-        if not commitment.parts:
-            raise Refused("AlreadySettled", interval_start)
+        commitment = self.state.commitments[interval_start]
         commitment.parts.clear()
+        commitment.released = True
         self._emit("IntervalReleased", interval_start)
 
     def settle(
@@ -418,13 +447,17 @@ class LedgerModel:
         readings: Sequence[Reading],
         proof: Proof,
     ) -> None:
-        """Settle ``part``, which ``following`` are said to come after."""
-        self._require_role(OPERATOR_ROLE, caller)
+        """Settle ``part``, which ``following`` are said to come after.
+
+        Anybody may, but only the operator with gaps that no attestor vouches for.
+        """
         self._require_running()
         if len(readings) != len(part.members):
             raise Refused("BatchMalformed")
         commitment = self._open(part, following)
         totals = Totals(min(commitment.committed_at, part.interval_start))
+        if proof.kind != "attested_with_gaps":
+            totals.unattested_by = caller
         before = [member.meter[0] for settled in commitment.settled for member in settled.members]
         self._settle_members(part, readings, totals, max(before, default=0))
         for agent in part.agents:
@@ -434,8 +467,7 @@ class LedgerModel:
             raise Refused("BuysDifferFromSells", totals.bought_wh - totals.sold_wh)
         if totals.orders and commitment.committed_at >= part.interval_start:
             raise Refused("LateBatchHasOrders", part.interval_start)
-        if any(len(totals.sides[trade]) != 2 for trade in range(part.trades)):
-            raise Refused("TradeIncomplete")
+        self._settle_trades(part, totals)
         self._require_readings(part, readings, proof)
         retailer_delta = self._settle_retailer(part.interval_start, totals)
         commitment.parts.pop(0)
@@ -444,13 +476,22 @@ class LedgerModel:
             "BatchSettled", part.interval_start, part.prices, retailer_delta, totals.readings, totals.fills
         )
 
+    def is_settled(self, start: int) -> bool:
+        """Whether the exchange remembers that all of the interval is settled."""
+        settled = [s for s, given in self.state.commitments.items() if not given.parts and not given.released]
+        latest = max(settled, default=0) // self.terms.interval_s
+        return start in settled and latest - start // self.terms.interval_s < REMEMBERED
+
+    def _is_open(self, start: int) -> bool:
+        """Whether something of the interval is still to be settled, or would have been."""
+        commitment = self.state.commitments.get(start)
+        return commitment is not None and bool(commitment.parts)
+
     def _open(self, part: Batch, following: Sequence[Batch]) -> Commitment:
         start = part.interval_start
-        commitment = self.state.commitments.get(start)
-        if commitment is None:
-            raise Refused("NotCommitted", start)
-        if not commitment.parts:
-            raise Refused("AlreadySettled", start)
+        if not self._is_open(start):
+            raise Refused("AlreadySettled" if self.is_settled(start) else "NotCommitted", start)
+        commitment = self.state.commitments[start]
         if commitment.parts != [part, *following]:
             raise Refused("RootMismatch", start, ANY, ANY)
         if self.now < start + self.terms.interval_s:
@@ -489,7 +530,8 @@ class LedgerModel:
             if (member.account, order.k) in ks:
                 raise Refused("OrderReplayed", totals.orders)
             ks.add((member.account, order.k))
-            self._settle_order(part, index, order, totals)
+            exported_wh = 0 if reading is None else reading[1]
+            self._settle_order(part, index, order, exported_wh - sum(sale.energy_wh for sale in sold), totals)
             for execution in order.executions:
                 price = execution.price if part.trades else part.prices.clearing
                 if order.side == BUY:
@@ -499,6 +541,8 @@ class LedgerModel:
             totals.orders += 1
         totals.readings.append((member.account, member.number, reading))
         if reading is None:
+            if totals.unattested_by:
+                self._require_role(OPERATOR_ROLE, totals.unattested_by)
             supply = _standing(self.state.supplies[member.account], totals.judged_at)
             assert supply is not None
             imported_wh, exported_wh = fallback(
@@ -517,7 +561,8 @@ class LedgerModel:
         totals.fees += line.fee_micro
         return line.net_micro
 
-    def _settle_order(self, part: Batch, index: int, order: BatchOrder, totals: Totals) -> None:
+    def _settle_order(self, part: Batch, index: int, order: BatchOrder, left_wh: int, totals: Totals) -> None:
+        """``left_wh``: what the meter exported beyond what it had sold; negative when it was short."""
         member = part.members[index]
         place = totals.orders
         if order.fee_cap < part.prices.fee:
@@ -527,7 +572,8 @@ class LedgerModel:
         if self._is_cancelled(member.account, part.interval_start, order.k, totals.judged_at):
             raise Refused("OrderCancelled", place)
         for execution in order.executions:
-            self._execute(part, index, order, execution, totals)
+            self._execute(part, index, order, execution, left_wh, totals)
+            left_wh -= execution.energy_wh
         filled_wh = sum(execution.energy_wh for execution in order.executions)
         if filled_wh > order.energy_wh:
             raise Refused("OrderOverfilled", place, filled_wh, order.energy_wh)
@@ -540,34 +586,44 @@ class LedgerModel:
         else:
             self._use_mandate(part, member, order, filled_wh, totals)
 
-    def _execute(
-        self, part: Batch, index: int, order: BatchOrder, execution: Execution, totals: Totals
+    def _execute(  # noqa: PLR0913, PLR0917 - a fill belongs to all of them
+        self, part: Batch, index: int, order: BatchOrder, execution: Execution, left_wh: int, totals: Totals
     ) -> None:
-        place, price = totals.orders, part.prices.clearing
-        if part.trades:
-            price = execution.price
-            self._match(part, index, order, execution, totals)
+        place = totals.orders
+        price = execution.price if part.trades else part.prices.clearing
         content = price <= order.limit_price if order.side == BUY else price >= order.limit_price
         if not content:
             raise Refused("OrderLimitViolated", place, order.limit_price, price)
-        totals.fills.append((index, order.side, order.k, execution.energy_wh, order.imbalance_cap, price))
-
-    def _match(
-        self, part: Batch, index: int, order: BatchOrder, execution: Execution, totals: Totals
-    ) -> None:
+        if order.side == SELL and execution.energy_wh > max(left_wh, 0):
+            place = execution.trade if part.trades else totals.orders
+            self._emit("SaleShort", part.interval_start, place, order.imbalance_cap)
+        if not part.trades:
+            totals.fills.append((index, order.side, order.k, execution.energy_wh))
+            return
+        if execution.trade >= part.trades or len(totals.sides[execution.trade]) == 2:
+            raise Refused("TradeMismatch", execution.trade)
         account = part.members[index].account
-        if execution.trade >= part.trades:
-            raise Refused("TradeMismatch", totals.orders, execution.trade)
-        sides = totals.sides[execution.trade]
-        if sides:
-            other_side, other, said = sides[0]
-            if len(sides) == 2 or other_side == order.side or said != execution:
-                raise Refused("TradeMismatch", totals.orders, execution.trade)
-            buyer, seller = (account, other) if order.side == BUY else (other, account)
+        totals.sides[execution.trade].append(Side(order.side, account, index, order.k, execution))
+
+    def _settle_trades(self, part: Batch, totals: Totals) -> None:
+        """Each trade has a buyer and a seller who say the same of it."""
+        for trade in range(part.trades):
+            sides = sorted(totals.sides[trade], key=lambda given: given.side)
+            if len(sides) != 2:
+                raise Refused("TradeIncomplete")
+            buy, sell = sides
+            if buy.side == sell.side or buy.execution != sell.execution:
+                raise Refused("TradeMismatch", trade)
             self._emit(
-                "TradeSettled", buyer, seller, part.interval_start, execution.energy_wh, execution.price
+                "TradeSettled",
+                buy.account,
+                sell.account,
+                part.interval_start,
+                buy.execution.energy_wh,
+                buy.execution.price,
+                (buy.position, buy.k),
+                (sell.position, sell.k),
             )
-        sides.append((order.side, account, execution))
 
     def _use_mandate(
         self, part: Batch, member: BatchMember, order: BatchOrder, filled_wh: int, totals: Totals
@@ -667,13 +723,10 @@ class LedgerModel:
             for member, reading in zip(part.members, readings, strict=True):
                 if reading is None:
                     self._require_missing(part.interval_start, member)
-        if not proof.signers:
-            raise Refused("TooFewAttestors", 0, 1)
-        for index, signer in enumerate(proof.signers):
-            if index and int(signer, 16) <= int(proof.signers[index - 1], 16):
-                raise Refused("InvalidAttestation", index, signer)
-            if signer not in self.terms.attestors:
-                raise Refused("NotAnAttestor", index, signer)
+        if not self.terms.is_all_attestors(proof.listed(self.terms)):
+            raise Refused("NotTheAttestors", tuple(proof.listed(self.terms)))
+        if len(proof.signers) < self.terms.attestors_needed:
+            raise Refused("TooFewAttestors", len(proof.signers), self.terms.attestors_needed)
 
     def _require_meters(
         self, part: Batch, readings: Sequence[Reading], signers: Sequence[str | None]
@@ -744,7 +797,7 @@ class LedgerModel:
         self._set_balance(account, self.state.balances[account] + amount)
 
     def _set_balance(self, account: str, balance: int) -> None:
-        if balance > MAX_UINT64:
+        if balance > self.terms.most(account):
             raise Refused("BalanceTooLarge", account, balance)
         assert balance >= 0
         self.state.balances[account] = balance

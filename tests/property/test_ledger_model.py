@@ -72,8 +72,9 @@ class Comparison(RuleBasedStateMachine):
             wanted["withdrawal", account] = payable
             wanted["tokens", account] = (state.tokens[account],)
         for start, commitment in state.commitments.items():
-            is_open, parts = bool(commitment.parts), len(commitment.settled)
-            wanted["commitment", start] = (is_open, parts, commitment.committed_at)
+            waiting = (True, len(commitment.settled), commitment.committed_at)
+            wanted["commitment", start] = waiting if commitment.parts else (False, 0, 0)
+            wanted["settled", start] = (self.model.is_settled(start),)
         for side, found in zip(
             ("EnergyExchange", "reference"), self.pair.state(ACCOUNTS, list(state.commitments)), strict=True
         ):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from backend.chain.deployment.node import DeploymentNode
 from backend.chain.deployment.plan import DeploymentError, Plan
-from backend.chain.deployment.steps import Create, Step, steps_of
+from backend.chain.deployment.steps import Create, GrantRole, Step, steps_of
 
 # Where a node lacks eth_simulateV1: the protocol's prices for code, and from receipts for the rest.
 _TRANSACTION_GAS, _CREATE_GAS, _BYTE_GAS, _RUNTIME_BYTE_GAS, _WORD_GAS = 21_000, 32_000, 16, 200, 2
 _CONSTRUCTOR_GAS, _ROLE_GAS = 250_000, 90_000
+_ATTESTOR_GAS = 250_000  # the oracle keeps their sorted list: enough for the first dozen
 MAX_CODE_BYTES = 24_576  # EIP-170
 
 
@@ -105,7 +106,8 @@ def _why(node: DeploymentNode, step: Step, before: Sequence[tuple[str, str]], *,
 
 def _guess(step: Step, node: DeploymentNode) -> int:
     if not isinstance(step, Create):
-        return _ROLE_GAS
+        listed = isinstance(step, GrantRole) and step.role == "ATTESTOR_ROLE"
+        return _ATTESTOR_GAS if listed else _ROLE_GAS
     _, data = step.transaction(node)
     code, runtime = len(data) // 2 - 1, len(step.creation.artifact.runtime) // 2 - 1
     by_size = _BYTE_GAS * code + _WORD_GAS * (code + 31) // 32 + _RUNTIME_BYTE_GAS * runtime

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from backend.chain.client import Chain, Receipt
 from backend.market.models import Trade
 from backend.market.services import mark_committed, mark_lost, mark_settled
-from backend.settlement import bills, events
+from backend.settlement import bills, events, packing
 from backend.settlement.bills import Bill
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
+from backend.settlement.services import lines
 from backend.settlement.services.lapse import withdraw
 
 State = OutboxTransaction.State
@@ -25,9 +26,11 @@ def mined(chain: Chain, row: OutboxTransaction, receipt: Receipt) -> None:
 
 def undone(row: OutboxTransaction) -> None:
     """Take back what ``mined`` moved on; the row and all that were lost with it are marked sent already."""
-    Settlement.objects.filter(transaction=row).update(
-        agrees=None, unpaid_micro=0, fund_micro=0, reduced_micro=0
-    )
+    for settlement in Settlement.objects.filter(transaction=row):
+        settlement.agrees = None
+        settlement.unpaid_micro = settlement.fund_micro = settlement.reduced_micro = 0
+        settlement.save()
+        lines.follow(settlement, _registers_of(row, members=settlement.lines.count()))
     interval_id = _interval_of(row)
     if interval_id is not None and not _is_settled(interval_id):
         committed = Commitment.objects.filter(
@@ -88,11 +91,10 @@ def _after_commit(_chain: Chain, row: OutboxTransaction, _receipt: Receipt) -> N
 def _after_settle(chain: Chain, row: OutboxTransaction, receipt: Receipt) -> None:
     """Compare every figure that the chain reports with what was computed here, to the micro-unit."""
     settlement = Settlement.objects.select_related("interval").get(transaction=row)
-    found = events.settled(
-        event
-        for event in events.decoded(chain.logs_of("exchange", receipt))
-        if not event.name.startswith("Withdrawal")
-    )
+    found = _settled_in(chain, receipt, settlement)
+    registers = [None if r.missing else (r.import_wh, r.export_wh) for r in found.readings]
+    if row.by_another and lines.follow(settlement, registers):
+        logger.warning("%s: it was settled with other readings; the books follow", settlement.interval)
     differences = [
         *bills.problems(found),
         *_line_differences(settlement, bills.bills(found)),
@@ -115,6 +117,23 @@ def _after_settle(chain: Chain, row: OutboxTransaction, receipt: Receipt) -> Non
     settlement.save(update_fields=["unpaid_micro", "fund_micro", "reduced_micro", "agrees"])
     if _is_settled(settlement.interval_id):
         mark_settled(settlement.interval_id)
+
+
+def _settled_in(chain: Chain, receipt: Receipt, settlement: Settlement) -> events.Settled:
+    """What the transaction says of this part; somebody else's may settle others beside it."""
+    meters = set(settlement.lines.values_list("meter__meter_id", flat=True))
+    start = int(settlement.interval.start.timestamp())
+    found = events.settlements(events.decoded(chain.logs_of("exchange", receipt)))
+    return max(
+        (one for one in found if one.start == start),
+        key=lambda one: len(meters.intersection(reading.meter_id for reading in one.readings)),
+    )
+
+
+def _registers_of(row: OutboxTransaction, *, members: int) -> list[tuple[int, int] | None]:
+    """The registers in the evidence that the row has."""
+    _, evidence, _ = row.arguments
+    return packing.unpack_registers(bytes.fromhex(evidence[2:]), members=members)
 
 
 def _line_differences(settlement: Settlement, on_chain: list[Bill]) -> list[str]:

@@ -11,17 +11,14 @@ from backend.chain.errors import ChainUnavailableError, ContractsMissingError
 from backend.market.models import DeliveryInterval
 from backend.market.services import let_stand
 from backend.registry import queries as registry
-from backend.registry.models import Meter
 from backend.settlement import attestation, connection, packing
 from backend.settlement import batch as batches
 from backend.settlement.attestation import Proven
-from backend.settlement.models import Commitment, Settlement, StatementLine
-from backend.settlement.services import admission, confirmation, lapse
+from backend.settlement.models import Commitment, Settlement
+from backend.settlement.services import admission, confirmation, lapse, lines, others
 from backend.settlement.services.commitment import record
 from backend.settlement.services.outbox import enqueue
 from backend.telemetry.models import Reading
-from domain.market import SettlementLine
-from pricing.settlement import IntervalSettlement, settle_interval
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +29,7 @@ def settle(interval_id: int, as_of: datetime) -> list[str]:
     What was committed in time is settled as committed. Otherwise the trades are void, and a batch without
     them is committed late and then settled: every member's import and export goes through the retailer. A
     reading missing after the community's deadline is replaced by the fallback that its owner agreed to. Past
-    the settlement term nothing can be settled, and the interval lapses.
+    the settlement term nothing can be settled, and the interval lapses, unless somebody else has settled it.
     """
     interval = DeliveryInterval.objects.get(pk=interval_id)
     if interval.state in {DeliveryInterval.State.SETTLED, DeliveryInterval.State.LAPSED}:
@@ -46,8 +43,9 @@ def settle(interval_id: int, as_of: datetime) -> list[str]:
 
 
 def _settle(chain: Chain, interval: DeliveryInterval, as_of: datetime) -> list[str]:
-    if why := lapse.reason(chain, interval):
-        return lapse.lapse(interval, why)
+    waits = _given_up(chain, interval)
+    if waits is not None:
+        return waits
     with transaction.atomic():
         confirmation.withdraw_stale(interval.pk)
     if Settlement.objects.filter(interval=interval).exists():
@@ -80,7 +78,19 @@ def _settle(chain: Chain, interval: DeliveryInterval, as_of: datetime) -> list[s
     return []
 
 
-def _write(commitment: Commitment, found: Mapping[str, Proven], attestors: Sequence[str]) -> None:
+def _given_up(chain: Chain, interval: DeliveryInterval) -> list[str] | None:
+    """What an interval beyond its term waits for; None where it is not, or somebody settled it in time."""
+    why = lapse.reason(chain, interval)
+    if not why:
+        return None
+    if not others.unclaimed(chain, interval):
+        return lapse.lapse(interval, why)
+    if Settlement.objects.filter(interval=interval).exists():
+        return ["the outbox to find what somebody else has settled"]
+    return None
+
+
+def _write(commitment: Commitment, found: Mapping[str, Proven], attestors: Mapping[str, str]) -> None:
     """Lines and an outbox row for each part, each row to be sent after the one before."""
     interval, before = commitment.interval, commitment.transaction
     for place, (part, (data, following)) in enumerate(
@@ -94,42 +104,12 @@ def _write(commitment: Commitment, found: Mapping[str, Proven], attestors: Seque
             f"settle:{interval.start:%Y-%m-%dT%H:%MZ}" + (f" part {place + 1}" if place else ""),
             "exchange",
             "settleBatch",
-            [data, following, "0x" + packing.pack_registers(registers).hex(), "0x" + proof.hex()],
+            [data, "0x" + (packing.pack_registers(registers) + proof).hex(), following],
             after=before,
         )
-        settled = settle_interval(
-            batches.meter_intervals(part, registers, commitment.fallback_import_w),
-            batches.prices_in(part),
-            interval_s=interval.interval_s,
-        )
-        settlement = Settlement.objects.create(
-            interval=interval,
-            part=place,
-            transaction=before,
-            retailer_micro=settled.retailer_delta_micro,
-            fee_micro=settled.fees_micro,
-        )
-        _write_lines(settlement, meter_ids, settled)
-        if any(settled.estimated):
-            logger.warning(
-                "%s: %d readings are missing; the fallback applies", interval, sum(settled.estimated)
-            )
-
-
-def _write_lines(settlement: Settlement, meter_ids: Sequence[str], settled: IntervalSettlement) -> None:
-    meters = {m.meter_id: m for m in Meter.objects.filter(meter_id__in=meter_ids).select_related("site")}
-    names = SettlementLine.__dataclass_fields__
-    StatementLine.objects.bulk_create(
-        StatementLine(
-            settlement=settlement,
-            participant_id=meters[meter_id].site.participant_id,
-            meter=meters[meter_id],
-            net_micro=line.net_micro,
-            estimated=estimated,
-            **{name: getattr(line, name) for name in names},
-        )
-        for meter_id, line, estimated in zip(meter_ids, settled.lines, settled.estimated, strict=True)
-    )
+        settlement = Settlement(interval=interval, part=place, transaction=before)
+        if estimated := lines.write(settlement, commitment, registers):
+            logger.warning("%s: %d readings are missing; the fallback applies", interval, estimated)
 
 
 def _readings(chain: Chain, interval: DeliveryInterval, meter_ids: Sequence[str]) -> dict[str, Proven]:

@@ -204,7 +204,7 @@ def _start_over() -> None:
     batches.filter(commitment__isnull=False, commitment__interval__settlements__isnull=True).update(
         state=State.FAILED, error="its chain is gone; the contracts were deployed afresh"
     )
-    batches.update(nonce=None)
+    batches.update(nonce=None, by_another=False)
     OutboxTransaction.objects.exclude(function__in=BATCH_FUNCTIONS).update(
         state=State.PENDING, error="", **NOT_IN_A_BLOCK, **UNSENT
     )

@@ -9,13 +9,13 @@ import logging
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from backend.chain.client import Chain, Head
 from backend.chain.errors import ChainUnavailableError
 from backend.settlement.caution import Caution
 from backend.settlement.models import OutboxTransaction
-from backend.settlement.services import confirmation
+from backend.settlement.services import confirmation, others
 from backend.settlement.services.rows import NOT_IN_A_BLOCK, move
 
 State = OutboxTransaction.State
@@ -59,7 +59,10 @@ def take_back(chain: Chain, caution: Caution) -> list[OutboxTransaction]:
     with transaction.atomic():
         for row in lost:
             logger.error("the chain has lost block %s with %s; sending it again", row.block_number, row.key)
-            move(row, State.SENT, error=LOST, sent_at_block=None, **NOT_IN_A_BLOCK)
+            if row.by_another:
+                others.give_back(row, LOST)
+            else:
+                move(row, State.SENT, error=LOST, sent_at_block=None, **NOT_IN_A_BLOCK)
         for row in lost:
             confirmation.undone(row)
     return lost
@@ -82,8 +85,11 @@ def make_final(head: Head, caution: Caution) -> list[OutboxTransaction]:
 
 
 def _in_blocks() -> QuerySet[OutboxTransaction]:
-    """Rows that were seen in a block; those without a nonce belong to contracts or intervals of the past."""
-    return OutboxTransaction.objects.filter(nonce__isnull=False).exclude(block_hash="")
+    """Rows that were seen in a block; those without a nonce belong to contracts or intervals of the past, or
+    stand for what somebody else did.
+    """  # noqa: D205 (the sentence does not fit into one line)
+    followed = Q(nonce__isnull=False) | Q(by_another=True)
+    return OutboxTransaction.objects.filter(followed).exclude(block_hash="")
 
 
 def _lost(chain: Chain) -> list[OutboxTransaction]:

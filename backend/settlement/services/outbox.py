@@ -15,7 +15,7 @@ from backend.registry import queries as registry
 from backend.registry.locks import sole
 from backend.settlement.caution import caution
 from backend.settlement.models import OutboxTransaction
-from backend.settlement.services import follower, trouble
+from backend.settlement.services import follower, others, trouble
 from backend.settlement.services.rows import NOT_IN_A_BLOCK, UNSENT
 from backend.settlement.services.sender import Sender
 
@@ -59,9 +59,9 @@ class Keys:
 
 
 def pump(chain: Chain, keys: Keys) -> list[OutboxTransaction]:
-    """Take back what was lost, find what was mined, send what waits; returns the rows that changed state.
+    """Take back what was lost, find what was mined, by us or others, send what waits.
 
-    Does nothing while another process is at it.
+    Returns the rows that changed state. Does nothing while another process is at it.
 
     Raises:
         ChainUnavailableError: the node does not answer, or not so that it can be believed; call again later.
@@ -84,12 +84,13 @@ def _round(chain: Chain, keys: Keys) -> list[OutboxTransaction]:
     limits = caution(community.chain_id)
     head = follower.trusted_head(chain, limits, registry.now(community))
     lost = follower.take_back(chain, limits)
+    taken = others.take_over(chain, head, limits)
     registrations = OutboxTransaction.objects.filter(contract="registry")
-    others = OutboxTransaction.objects.exclude(contract="registry")
+    batches = OutboxTransaction.objects.exclude(contract="registry")
     moved = [
         row
-        for key, rows in ((keys.registrar, registrations), (keys.operator, others))
+        for key, rows in ((keys.registrar, registrations), (keys.operator, batches))
         for row in Sender(chain, rows, caution=limits, head=head, key=key).run()
     ]
     final = follower.make_final(chain.head(), limits)
-    return list({row.pk: row for row in (*lost, *moved, *final)}.values())
+    return list({row.pk: row for row in (*lost, *taken, *moved, *final)}.values())

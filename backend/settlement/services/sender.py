@@ -34,7 +34,9 @@ PASSING_REFUSALS = frozenset(
     }
 )
 """Refusals that time or the pauser lifts."""
-DONE_BEFORE = frozenset({"AlreadyCommitted", "AlreadySettled", "RootMismatch", "MeterTaken", "StaleNonce"})
+DONE_BEFORE = frozenset(
+    {"AlreadyCommitted", "AlreadySettled", "MeterTaken", "NotCommitted", "RootMismatch", "StaleNonce"}
+)
 """Refusals that one gets for doing a thing twice: an earlier transaction of the row may have done it."""
 logger = logging.getLogger(__name__)
 

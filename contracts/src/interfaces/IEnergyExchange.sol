@@ -50,27 +50,30 @@ interface IEnergyExchange {
 
     // Intervals
     event BatchCommitted(uint64 indexed intervalStart, bytes32 root);
-    /// @notice A bilateral trade. `trade` is, from the lowest bit: price 32, Wh 32, interval start 40.
+    /// @notice A bilateral trade.
+    /// @param trade From the lowest bit: price 32, Wh 32, interval start 40; k of the buyer's nonce 8, 0 8, position of its meter in
+    /// `BatchSettled` 16; the same of the seller 32.
     event TradeSettled(address indexed buyer, address indexed seller, uint256 trade);
     /// @notice A meter had no reading; its import is taken to be `importWh`, its export 0.
     event ReadingMissing(
         uint64 indexed intervalStart, address indexed account, uint16 number, uint256 importWh
     );
+    /// @notice Not all of a sale was delivered.
+    /// @param number Of the order in `BatchSettled`, or of the trade among those of the transaction; from 0.
+    /// @param imbalanceCap What the seller pays per kWh at most, as signed.
+    event SaleShort(uint64 indexed intervalStart, uint16 number, uint32 imbalanceCap);
     event Unpaid(uint64 indexed intervalStart, address indexed account, uint256 amount);
     /// @notice The fund paid `amount` because members and the retailer could not.
     event FundPaid(uint64 indexed intervalStart, uint256 amount);
     /// @notice Neither could the fund: the account received `amount` less than it was due.
     event CreditReduced(uint64 indexed intervalStart, address indexed account, uint256 amount);
     /// @notice A batch was settled. Everything that a bill holds follows from it (docs/market-rules.md).
-    /// @param prices From the lowest bit, 32 each: fee, imbalance, feed-in, retail import, clearing.
-    /// @param retailerDelta What the retailer received; negative: paid.
-    /// @param readings Entries of 30 bytes, by account and number: account 20, number 2 (0x8000: no reading),
-    /// import Wh 4, export Wh 4.
-    /// @param fills Entries of 12 bytes, in batch order: position in `readings` 2, side 1 (0x80: sold), k of the nonce 1, executed
-    /// Wh 4, imbalance cap 4; in a batch with bilateral trades of 16 bytes, the last 4 being the price.
-    event BatchSettled(
-        uint64 indexed intervalStart, uint256 prices, int256 retailerDelta, bytes readings, bytes fills
-    );
+    /// @param summary From the lowest bit: prices 32 each, namely fee, imbalance, feed-in, retail import, clearing; what the
+    /// retailer received 80 (two's complement: negative if it paid); meters 16.
+    /// @param lines First for each meter 30 bytes, by account and number: account 20, number 2 (0x8000: no reading), import
+    /// Wh 4, export Wh 4. Then 2 zero bytes. Then, at a uniform price, for each order 8 bytes, in batch order: position of its meter
+    /// 2, side 1 (0x80: sold), k of the nonce 1, executed Wh 4.
+    event BatchSettled(uint64 indexed intervalStart, uint256 summary, bytes lines);
     event IntervalReleased(uint64 indexed intervalStart);
 
     // Custody
@@ -115,7 +118,7 @@ interface IEnergyExchange {
     error MetersNotIncreasing(uint256 meterIndex);
     error NotAGridMeter(uint256 meterIndex, uint256 number);
     error SupplyMissing(address account, uint256 intervalStart);
-    error TradeMismatch(uint256 orderIndex, uint256 trade);
+    error TradeMismatch(uint256 trade);
     error TradeIncomplete();
     error BuysDifferFromSells(int256 boughtLessSoldWh);
     error OrderOverfilled(uint256 orderIndex, uint256 filledWh, uint256 energyWh);

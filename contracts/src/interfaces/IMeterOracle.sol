@@ -5,11 +5,12 @@ import {IParticipantRegistry} from "./IParticipantRegistry.sol";
 import {MeterReading} from "../libraries/ReadingTypes.sol";
 
 /// @title Whether a list of readings is proven
-/// @notice Lists of readings are packed as `ReadingTypes` says. The first byte of a proof says what it is, the rest
-/// are signatures of 64 bytes:
-/// - 1, attested: of at least `threshold` attestors over `Attestation`, strictly increasing by signer. They vouch
-///   that the list is right, in order and without gaps.
-/// - 2, signed by the meters: of each reading that is not missing, in order, by the meter's key over
+/// @notice Lists of readings are packed as `ReadingTypes` says. The first byte of a proof says what it is; signatures have
+/// 64 bytes.
+/// - 1, attested: all attestors, ascending by address; each is either a byte 1 (any but 0) and its signature over `Attestation`,
+///   or a byte 0 and its address (20). At least `threshold` must sign. They vouch that the list is right, in order and without
+///   gaps.
+/// - 2, signed by the meters: signatures of each reading that is not missing, in order, by the meter's key over
 ///   `MeterReading`. 64 zero bytes: as submitted with `submitReading`.
 /// - 3, attested with gaps: as 1, over `AttestationWithGaps`.
 /// With 2 and 3 a reading may be missing only after the interval's end and `readingDeadline`, and only if it was not
@@ -54,11 +55,8 @@ interface IMeterOracle {
     /// @notice `given` signatures; `threshold` needed.
     error TooFewAttestors(uint256 given, uint256 threshold);
 
-    /// @notice Signature `index` is no signature, has a high `s`, or its signer is not above the one before.
-    error InvalidAttestation(uint256 index, address signer);
-
-    /// @notice Signature `index` is of an account without the attestor's role.
-    error NotAnAttestor(uint256 index, address signer);
+    /// @notice These are not all attestors in ascending order; zero stands for what is no signature.
+    error NotTheAttestors(address[] given);
 
     /// @notice Nobody registered this meter.
     error UnknownMeter(bytes32 meterId);
@@ -102,9 +100,12 @@ interface IMeterOracle {
         bytes calldata proof
     ) external view;
 
-    /// @notice Reverts unless at least `threshold` attestors signed the digest, strictly increasing by signer.
-    /// @param signatures 64 bytes each (EIP-2098).
-    function requireAttested(bytes32 digest, bytes calldata signatures) external view;
+    /// @notice Reverts unless at least `threshold` attestors signed the digest.
+    /// @param attestations As in a proof of kind 1, without its first byte.
+    function requireAttested(bytes32 digest, bytes calldata attestations) external view;
+
+    /// @notice All accounts with the attestors' role, ascending.
+    function attestors() external view returns (address[] memory);
 
     /// @notice Keeps a meter's signed reading, so that nobody can withhold it. For anybody, from the interval's end
     /// to `readingDeadline` after it. The first one stands; another one is evidence against the meter.

@@ -58,8 +58,16 @@ library OrderTypes {
         "SupplyAgreement(address owner,uint64 maxImportPrice,uint64 minFeedInPrice,uint64 fallbackImportW,uint64 validFrom,uint64 validUntil,uint64 nonce)"
     );
 
-    function hash(Order memory order) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ORDER_TYPEHASH, order));
+    /// @dev keccak256(abi.encode(ORDER_TYPEHASH, order)) where the order is: with the type's hash in the word before it.
+    function hash(Order memory order) internal pure returns (bytes32 structHash) {
+        bytes32 typehash = ORDER_TYPEHASH;
+        assembly ("memory-safe") {
+            let before := sub(order, 32)
+            let kept := mload(before)
+            mstore(before, typehash)
+            structHash := keccak256(before, 384)
+            mstore(before, kept)
+        }
     }
 
     function hash(Mandate calldata mandate) internal pure returns (bytes32) {

@@ -2,8 +2,10 @@
 pragma solidity ^0.8.28;
 
 /// @notice All that an ordinary settlement needs to know of an account, in one slot. From the lowest bit:
-/// balance 64, highest import price 32, lowest feed-in price 32, first UTC day without supply 16,
-/// restricted until 32, day of use 16, Wh used on that day 32, Wh used on the day before 32.
+/// balance 60, highest import price 32, 0, lowest feed-in price 32 (as its complement), 0, first UTC day without supply 16, 0,
+/// restricted until 32 (as its complement, 0: never was), 0, day of use 16, Wh used on that day 32, Wh used on the day before 32.
+/// @dev A field in which more is more permissive, and a free bit above it: one addition to the word compares all four with
+/// a batch's prices and start (`AccountWords.agreement`). A word of zeros permits nothing.
 type AccountWord is uint256;
 
 /// @notice A mandate's terms in one slot. From the lowest bit: highest buy price 32, lowest sell price 32,
@@ -21,50 +23,82 @@ using SupplyWords for SupplyWord global;
 /// @title Fields of an account's word
 /// @dev Prices in micro-units per kWh; instants in Unix seconds; days since 1970-01-01.
 library AccountWords {
-    uint256 private constant SUPPLY_MASK = uint256(type(uint80).max) << 64;
+    uint256 internal constant BALANCE_MAX = type(uint64).max >> 4;
+    /// @dev The free bits.
+    uint256 internal constant CARRIES = 1 << 92 | 1 << 125 | 1 << 142 | 1 << 175;
+
+    uint256 private constant PRICE_MAX = type(uint32).max;
+    uint256 private constant SUPPLY_MASK = (uint256(1) << 142) - (uint256(1) << 60);
+    uint256 private constant RESTRICTION_MASK = uint256(type(uint32).max) << 143;
     uint256 private constant USE_MASK = uint256(type(uint80).max) << 176;
 
     /// @notice Micro-units that the account can spend.
     function balance(AccountWord word) internal pure returns (uint256) {
-        return uint64(AccountWord.unwrap(word));
+        return AccountWord.unwrap(word) & BALANCE_MAX;
     }
 
-    /// @dev `balance_` is below 2^64.
+    /// @dev `balance_` is at most BALANCE_MAX.
     function withBalance(AccountWord word, uint256 balance_) internal pure returns (AccountWord) {
-        return AccountWord.wrap(AccountWord.unwrap(word) >> 64 << 64 | balance_);
+        return AccountWord.wrap(AccountWord.unwrap(word) & ~BALANCE_MAX | balance_);
     }
 
     function maxImportPrice(AccountWord word) internal pure returns (uint256) {
-        return uint32(AccountWord.unwrap(word) >> 64);
+        return uint32(AccountWord.unwrap(word) >> 60);
     }
 
     function minFeedInPrice(AccountWord word) internal pure returns (uint256) {
-        return uint32(AccountWord.unwrap(word) >> 96);
+        return PRICE_MAX - uint32(AccountWord.unwrap(word) >> 93);
     }
 
     /// @notice The supply agreement covers intervals that start on days before this one; 0: there is none.
     function supplyEndDay(AccountWord word) internal pure returns (uint256) {
-        return uint16(AccountWord.unwrap(word) >> 128);
+        return uint16(AccountWord.unwrap(word) >> 126);
     }
 
     /// @notice For intervals that start at or before this instant, cancellations and the supply agreement's
     /// history are to be looked up.
     function restrictedUntil(AccountWord word) internal pure returns (uint256) {
-        return uint32(AccountWord.unwrap(word) >> 144);
+        uint256 field = uint32(AccountWord.unwrap(word) >> 143);
+        return field == 0 ? 0 : type(uint32).max - field;
+    }
+
+    /// @notice What, added to an account's word, carries into all of CARRIES when the account's agreement allows the prices
+    /// for an interval, and nothing restricts it; 0, which never does, for what no longer fits the fields.
+    function agreement(uint256 retailImport, uint256 feedIn, uint256 intervalStart)
+        internal
+        pure
+        returns (uint256)
+    {
+        if (intervalStart > type(uint32).max) return 0;
+        unchecked {
+            // highest import price >= retailImport; complement of the lowest feed-in price >= that of feedIn; first day
+            // without supply > day; complement of the restriction >= that of intervalStart - 1
+            uint256 day = intervalStart / 1 days; // below 2^16
+            return (PRICE_MAX + 1 - retailImport) << 60 | (feedIn + 1) << 93 | (type(uint16).max - day) << 126
+                | intervalStart << 143;
+        }
+    }
+
+    /// @notice Whether the word's agreement allows what `agreement` was made of, and nothing restricts it.
+    function carries(AccountWord word, uint256 agreement_) internal pure returns (bool) {
+        unchecked {
+            return ~(AccountWord.unwrap(word) + agreement_) & CARRIES == 0; // each sum stays in its field
+        }
     }
 
     /// @notice The word with the prices and end of `supply`.
     function withSupply(AccountWord word, SupplyWord supply) internal pure returns (AccountWord) {
         uint256 rest = AccountWord.unwrap(word) & ~SUPPLY_MASK;
-        uint256 prices = uint64(SupplyWord.unwrap(supply));
-        return AccountWord.wrap(rest | prices << 64 | supply.endDay() << 128);
+        uint256 feedIn = PRICE_MAX - supply.minFeedInPrice();
+        return AccountWord.wrap(rest | supply.maxImportPrice() << 60 | feedIn << 93 | supply.endDay() << 126);
     }
 
     function restricted(AccountWord word, uint256 until) internal pure returns (AccountWord) {
         if (until <= restrictedUntil(word)) return word;
-        if (until > type(uint32).max) until = type(uint32).max;
-        uint256 rest = AccountWord.unwrap(word) & ~(uint256(type(uint32).max) << 144);
-        return AccountWord.wrap(rest | until << 144);
+        // No interval starts in the last second that the field can name.
+        if (until >= type(uint32).max) until = type(uint32).max - 1;
+        uint256 rest = AccountWord.unwrap(word) & ~RESTRICTION_MASK;
+        return AccountWord.wrap(rest | (type(uint32).max - until) << 143);
     }
 
     /// @notice The last UTC day with intervals for which agents traded for the account, as far as they are settled.

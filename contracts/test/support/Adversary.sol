@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {Handler} from "./Handler.sol";
 import {Intervals, Terms} from "../../src/Intervals.sol";
 import {IEnergyExchange} from "../../src/interfaces/IEnergyExchange.sol";
 import {IMeterOracle} from "../../src/interfaces/IMeterOracle.sol";
 import {Order, OrderTypes} from "../../src/libraries/OrderTypes.sol";
-import {
-    Batch,
-    BatchAgent,
-    BatchMember,
-    BatchOrder,
-    Registers
-} from "../../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchMember, BatchOrder, Registers} from "./Batches.sol";
+import {BatchAgent} from "../../src/reference/BatchWords.sol";
 
-/// @notice What an operator might try. The first ones are batches that it commits and that break one rule each; those
-/// from `OtherBatch` on are wrong ways to settle a batch that keeps them all.
+/// @notice What might be tried. The first ones are batches that an operator commits and that break one rule each; those
+/// from `OtherBatch` on are wrong ways, open to anybody, to settle or commit a batch that keeps them all.
 enum Attack {
     ForgedSignature,
     WrongInterval,
@@ -53,12 +49,15 @@ enum Attack {
     PartOutOfTurn,
     BeforeDelivery,
     AlteredReadings,
+    CommittedByAnother,
     CommittedAgain,
+    CommittedOnceSettled,
     SettledAgain,
     AfterTheTerm
 }
 
-/// @notice An operator that commits and settles what it must not. Each attack comes through only if a check fails.
+/// @notice An operator that commits what it must not, and anybody who settles what must not be settled. Each attack comes
+/// through only if a check fails.
 contract Adversary is Handler {
     using OrderTypes for Order;
 
@@ -80,8 +79,7 @@ contract Adversary is Handler {
     /// @dev Commits a batch that breaks a rule, waits for delivery, and cannot settle it.
     function attack(uint256 dice, uint32 energyWh) external {
         uint40 start = _nextStart(1 + dice % 2);
-        (,, uint40 committedAt) = exchange.commitments(start);
-        if (exchange.paused() || committedAt != 0) return;
+        if (exchange.paused() || _isTaken(start)) return;
         _attack(Attack(dice % BROKEN_BATCHES), start, energyWh % 100_000 + 2 * TIGHT);
     }
 
@@ -90,10 +88,12 @@ contract Adversary is Handler {
         if (starts.length == 0 || exchange.paused()) return;
         Interval storage interval = intervals[starts[which % starts.length]];
         uint256 endsAt = interval.plan.start + STEP;
-        if (dice % 4 == 0) return _settleWrongly(interval, Attack.CommittedAgain);
-        if (interval.released || interval.settled == interval.plan.parts) {
-            return _settleWrongly(interval, Attack.SettledAgain);
+        if (dice % 8 == 0) return _settleWrongly(interval, Attack.CommittedByAnother);
+        if (dice % 4 == 0) {
+            bool again = _isComplete(interval);
+            return _settleWrongly(interval, again ? Attack.CommittedOnceSettled : Attack.CommittedAgain);
         }
+        if (interval.released || _isComplete(interval)) return _settleWrongly(interval, Attack.SettledAgain);
         if (interval.spoilt) return;
         if (_isOver(interval)) return _settleWrongly(interval, Attack.AfterTheTerm);
         if (dice % 4 == 1) return _settleWrongly(interval, Attack.OtherBatch);
@@ -123,9 +123,11 @@ contract Adversary is Handler {
         vm.warp(interval.plan.start + STEP);
         _settleWrongly(interval, Attack.PartOutOfTurn);
         _settleWrongly(interval, Attack.AlteredReadings);
+        _settleWrongly(interval, Attack.CommittedByAnother);
         _settleWrongly(interval, Attack.CommittedAgain);
         _settleRightly(interval);
         _settleRightly(interval);
+        _settleWrongly(interval, Attack.CommittedOnceSettled);
         _settleWrongly(interval, Attack.SettledAgain);
         interval = _commitRightly();
         vm.warp(interval.plan.start + SETTLEMENT_TERM + 1);
@@ -187,10 +189,10 @@ contract Adversary is Handler {
         uint256 here = block.chainid;
         if (kind == Attack.WrongInterval) signed.intervalStart += STEP;
         if (kind == Attack.OtherChain) vm.chainId(here + 1);
-        bytes32 digest = kind == Attack.OtherContract ? other.hashOrder(signed) : _digest(signed.hash());
+        bytes32 digest = _digestAt(kind == Attack.OtherContract ? other : exchange, signed.hash());
         vm.chainId(here);
-        given.signature = _compact(kind == Attack.ForgedSignature ? STRANGER_KEY : key, digest);
-        if (kind == Attack.NoSignature) given.signature = new bytes(64);
+        (given.r, given.vs) = _halves(kind == Attack.ForgedSignature ? STRANGER_KEY : key, digest);
+        if (kind == Attack.NoSignature) (given.r, given.vs) = (0, 0);
         if (kind == Attack.NeverRecorded) given.authority = 1;
         return IEnergyExchange.OrderNotAuthorised.selector;
     }
@@ -219,10 +221,10 @@ contract Adversary is Handler {
         }
         given.authority = 2;
         bytes32 list = keccak256(abi.encodePacked(bytes32(0), _signedOrder(batch, member, given).hash()));
-        bytes32 digest = exchange.hashAgentOrders(batch.intervalStart, list);
+        bytes32 digest = _agentsDigest(batch.intervalStart, list);
+        (bytes32 r, bytes32 vs) = _halves(kind == Attack.AgentNotAsked ? STRANGER_KEY : key, digest);
         batch.agents = new BatchAgent[](1);
-        batch.agents[0] =
-            BatchAgent(vm.addr(key), _compact(kind == Attack.AgentNotAsked ? STRANGER_KEY : key, digest));
+        batch.agents[0] = BatchAgent(vm.addr(key), r, vs);
         return refusal;
     }
 
@@ -271,7 +273,7 @@ contract Adversary is Handler {
             BatchOrder[] memory orders = new BatchOrder[](1);
             orders[0] = _order(OrderTypes.BUY, 0);
             _with(batch, BatchMember(address(0), 0, orders));
-            orders[0].signature = new bytes(64); // recovers to the zero address
+            (orders[0].r, orders[0].vs) = (0, 0); // recovers to the zero address
             return IEnergyExchange.MetersNotIncreasing.selector;
         }
         if (kind == Attack.MeterTwice) {
@@ -333,10 +335,9 @@ contract Adversary is Handler {
 
     function _settleWrongly(Interval storage interval, Attack kind) private {
         Plan memory plan = interval.plan;
-        if (kind == Attack.CommittedAgain) {
-            attempts[kind] += 1;
-            vm.expectPartialRevert(IEnergyExchange.AlreadyCommitted.selector);
-            return _commitRoot(plan.start, interval.roots[0]);
+        if (kind == Attack.CommittedByAnother) return _commitByAnother(interval);
+        if (kind == Attack.CommittedAgain || kind == Attack.CommittedOnceSettled) {
+            return _commitAgain(interval, kind);
         }
         uint256 part = interval.settled;
         if (part == plan.parts) --part;
@@ -350,13 +351,39 @@ contract Adversary is Handler {
         } else if (kind == Attack.BeforeDelivery) {
             refusal = IEnergyExchange.DeliveryNotEnded.selector;
         } else if (kind == Attack.SettledAgain) {
-            refusal = IEnergyExchange.AlreadySettled.selector;
+            // Once it is forgotten, or was released, there is nothing that could be settled.
+            refusal = _isKnownToBeSettled(interval)
+                ? IEnergyExchange.AlreadySettled.selector
+                : IEnergyExchange.NotCommitted.selector;
         } else if (kind == Attack.AfterTheTerm) {
             refusal = IEnergyExchange.IntervalClosed.selector;
         } else if (kind == Attack.AlteredReadings) {
             return _settleWithAlteredReadings(batch, next, registers);
         }
         _mustFail(kind, batch, next, registers, refusal);
+    }
+
+    /// @dev Nobody but the operator commits, not even what it has committed or would.
+    function _commitByAnother(Interval storage interval) private {
+        attempts[Attack.CommittedByAnother] += 1;
+        address caller = _settler();
+        if (caller == operator) caller = stranger;
+        vm.expectPartialRevert(IAccessControl.AccessControlUnauthorizedAccount.selector);
+        vm.prank(caller);
+        exchange.commitBatch(interval.plan.start, interval.roots[0]);
+    }
+
+    /// @dev The same batch once more: while it is committed, or when it is settled and nothing of it is stored.
+    function _commitAgain(Interval storage interval, Attack kind) private {
+        attempts[kind] += 1;
+        bytes4 refusal = IEnergyExchange.AlreadyCommitted.selector;
+        if (interval.released || _isComplete(interval)) {
+            refusal = block.timestamp > interval.plan.start + SETTLEMENT_TERM
+                ? IEnergyExchange.IntervalClosed.selector
+                : IEnergyExchange.AlreadySettled.selector;
+        }
+        vm.expectPartialRevert(refusal);
+        _commitRoot(interval.plan.start, interval.roots[0]);
     }
 
     /// @dev What the meters signed, and a register that differs.

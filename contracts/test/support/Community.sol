@@ -6,29 +6,30 @@ import {Log} from "./Vm.sol";
 import {IEnergyExchange} from "../../src/interfaces/IEnergyExchange.sol";
 import {Key} from "../../src/interfaces/IParticipantRegistry.sol";
 import {MeterOracle} from "../../src/MeterOracle.sol";
-import {
-    Batch,
-    BatchAgent,
-    BatchMember,
-    BatchOrder,
-    Registers
-} from "../../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchMember, BatchOrder, Registers} from "./Batches.sol";
+import {BatchAgent} from "../../src/reference/BatchWords.sol";
 
-/// @notice An executed order as the event tells it.
+/// @notice What was executed of an order, as the events tell it.
 struct Fill {
     uint16 member;
     uint8 side;
     uint8 k;
     uint32 energyWh;
-    uint32 imbalanceCap;
     uint32 price;
+}
+
+/// @notice A sale that was not delivered in full, as its event tells it.
+struct Short {
+    uint16 number;
+    uint32 imbalanceCap;
 }
 
 /// @notice What tests of a settlement do again and again.
 abstract contract Community is Scene {
-    /// @dev Bytes of an entry of `BatchSettled.fills`.
-    uint256 internal constant UNIFORM_FILL = 12;
-    uint256 internal constant BILATERAL_FILL = 16;
+    /// @dev Bytes of a meter and of an order in `BatchSettled.lines`, and between them.
+    uint256 internal constant READING = 30;
+    uint256 internal constant FILL = 8;
+    uint256 internal constant GAP = 2;
 
     // Batches
 
@@ -155,51 +156,94 @@ abstract contract Community is Scene {
         view
         returns (bytes memory)
     {
-        bytes32 hash = keccak256(_readings(batch, registers));
-        bytes32 digest = oracle.hashAttestation(batch.intervalStart, STEP, hash, true);
-        (uint256 one, uint256 other) = (ATTESTOR_KEYS, ATTESTOR_KEYS + 1);
-        if (vm.addr(one) > vm.addr(other)) (one, other) = (other, one);
-        return bytes.concat(hex"03", _compact(one, digest), _compact(other, digest));
+        return bytes.concat(hex"03", _attestations(_attestationDigest(batch, registers, true), THRESHOLD));
     }
 
     // Events
 
-    /// @dev The data of the one `BatchSettled` among the logs.
+    /// @dev What the one `BatchSettled` among the logs says.
     function _settled(Log[] memory logs)
         internal
         pure
         returns (uint256 prices, int256 retailerDelta, bytes memory readings, bytes memory fills)
     {
         for (uint256 i = 0; i < logs.length; ++i) {
-            if (logs[i].topics[0] == IEnergyExchange.BatchSettled.selector) {
-                return abi.decode(logs[i].data, (uint256, int256, bytes, bytes));
-            }
+            if (logs[i].topics[0] != IEnergyExchange.BatchSettled.selector) continue;
+            (uint256 summary, bytes memory lines) = abi.decode(logs[i].data, (uint256, bytes));
+            uint256 meters = summary >> 240;
+            vm.assertEq(bytes32(_slice(lines, meters * READING, meters * READING + GAP)), 0, "gap");
+            return (
+                uint160(summary),
+                int80(uint80(summary >> 160)),
+                _slice(lines, 0, meters * READING),
+                _slice(lines, meters * READING + GAP, lines.length)
+            );
         }
         vm.assertTrue(false, "no BatchSettled");
     }
 
-    /// @dev The one place where tests read `BatchSettled.fills`.
-    function _decode(bytes memory fills, bool bilateral, uint32 clearing)
+    /// @dev The one place where tests read what was executed: at a uniform price order by order from `BatchSettled`, else
+    /// trade by trade, the buyer first, from the `TradeSettled` of one transaction.
+    function _fillsIn(Log[] memory logs, bool bilateral, uint32 clearing)
         internal
         pure
-        returns (Fill[] memory list)
+        returns (Fill[] memory)
     {
-        uint256 size = bilateral ? BILATERAL_FILL : UNIFORM_FILL;
-        vm.assertEq(fills.length % size, 0);
-        list = new Fill[](fills.length / size);
+        (,,, bytes memory fills) = _settled(logs);
+        if (!bilateral) return _decode(fills, clearing);
+        vm.assertEq(fills.length, 0, "a bilateral batch has its trades");
+        return _tradesIn(logs);
+    }
+
+    function _decode(bytes memory fills, uint32 clearing) private pure returns (Fill[] memory list) {
+        vm.assertEq(fills.length % FILL, 0);
+        list = new Fill[](fills.length / FILL);
         for (uint256 i = 0; i < list.length; ++i) {
-            uint256 entry;
-            assembly ("memory-safe") {
-                entry := mload(add(add(fills, 32), mul(i, size)))
-            }
+            uint64 entry = uint64(bytes8(_slice(fills, i * FILL, (i + 1) * FILL)));
+            vm.assertEq(entry >> 40 & 0x7f, 0, "a side has one bit");
             list[i] = Fill({
-                member: uint16(entry >> 240),
-                side: uint8(entry >> 239 & 1),
-                k: uint8(entry >> 224),
-                energyWh: uint32(entry >> 192),
-                imbalanceCap: uint32(entry >> 160),
-                price: size == 16 ? uint32(entry >> 128) : clearing
+                member: uint16(entry >> 48),
+                side: uint8(entry >> 47 & 1),
+                k: uint8(entry >> 32),
+                energyWh: uint32(entry),
+                price: clearing
             });
+        }
+    }
+
+    function _tradesIn(Log[] memory logs) private pure returns (Fill[] memory list) {
+        list = new Fill[](2 * _countLogs(logs, IEnergyExchange.TradeSettled.selector));
+        uint256 count;
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] != IEnergyExchange.TradeSettled.selector) continue;
+            uint256 trade = abi.decode(logs[i].data, (uint256));
+            for (uint8 side = 0; side < 2; ++side) {
+                uint256 meterAndK = uint32(trade >> 104 + 32 * side);
+                list[count++] = Fill({
+                    member: uint16(meterAndK >> 16),
+                    side: side,
+                    k: uint8(meterAndK),
+                    energyWh: uint32(trade >> 32),
+                    price: uint32(trade)
+                });
+            }
+        }
+    }
+
+    /// @dev All `SaleShort` among the logs.
+    function _shortsIn(Log[] memory logs) internal pure returns (Short[] memory list) {
+        list = new Short[](_countLogs(logs, IEnergyExchange.SaleShort.selector));
+        uint256 count;
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] != IEnergyExchange.SaleShort.selector) continue;
+            list[count++] = abi.decode(logs[i].data, (Short));
+        }
+    }
+
+    function _slice(bytes memory data, uint256 from, uint256 to) internal pure returns (bytes memory part) {
+        part = new bytes(to - from);
+        for (uint256 i = 0; i < part.length; ++i) {
+            part[i] = data[from + i];
         }
     }
 

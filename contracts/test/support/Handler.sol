@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Community, Fill} from "./Community.sol";
+import {Community, Fill, Short} from "./Community.sol";
+import {Log} from "./Vm.sol";
 import {MandateTerms, SupplyTerms} from "../../src/interfaces/IEnergyExchange.sol";
 import {Mandate, Order, OrderTypes, SupplyAgreement} from "../../src/libraries/OrderTypes.sol";
-import {
-    Batch,
-    BatchAgent,
-    BatchMember,
-    BatchOrder,
-    Registers
-} from "../../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchMember, BatchOrder, Registers} from "./Batches.sol";
+import {BatchAgent} from "../../src/reference/BatchWords.sol";
 
-/// @notice Members who come, trade and leave at random, an operator that commits and settles, and one who looks on and
-/// signed nothing. It asserts at each act what that act must and must not do; `Adversary` adds an operator that cheats.
+/// @notice Members who come, trade and leave at random, an operator that commits, anybody who settles, and one who looks on
+/// and signed nothing. It asserts at each act what that act must and must not do; `Adversary` adds an operator that cheats.
 contract Handler is Community {
     uint256 internal constant MEMBERS = 4;
     /// @dev Wh a day that members let their second agent trade; the third may trade without end, and is never revoked.
@@ -45,6 +41,8 @@ contract Handler is Community {
     uint256 public withdrawn;
     uint40[] public starts;
     mapping(uint256 start => Interval) internal intervals;
+    /// @dev Start of the last interval that is settled, 0 when none is.
+    uint256 private latestSettled;
     mapping(address owner => mapping(uint256 nonce => uint256)) private settledTimes;
     /// @notice Set when a nonce was settled twice.
     bool public nonceReused;
@@ -133,7 +131,7 @@ contract Handler is Community {
         }
         Mandate memory mandate = _mandate(i);
         (mandate.maxWhPerDay, mandate.nonce) = (type(uint32).max, uint64(terms.nextNonce));
-        bytes memory signature = _sign(_ownerKey(i), exchange.hashMandate(mandate));
+        bytes memory signature = _sign(_ownerKey(i), _digestOf(mandate));
         try exchange.registerMandate(mandate, signature) {} catch {}
     }
 
@@ -152,8 +150,7 @@ contract Handler is Community {
     /// @dev Pairs of members by account trade, each pair a part or both in one, at one price or bilaterally.
     function commit(uint256 seed, uint32 energyWh, uint8 ahead) external {
         uint40 start = _nextStart(ahead % 3);
-        (,, uint40 committedAt) = exchange.commitments(start);
-        if (exchange.paused() || committedAt != 0) return;
+        if (exchange.paused() || _isTaken(start)) return;
         Plan memory plan = _honest(start, seed, energyWh % 100_000 + 1, block.timestamp);
         if (plan.pairs == 3) plan.parts = uint8(seed % 2 + 1); // a part must not be empty
         _commitPlan(plan);
@@ -162,8 +159,7 @@ contract Handler is Community {
     /// @dev An interval that was not committed in time: only what the retailer sold and bought.
     function commitLate(uint256 seed, uint8 ago) external {
         uint40 start = _nextStart(0) - STEP * (1 + ago % 40);
-        (,, uint40 committedAt) = exchange.commitments(start);
-        if (exchange.paused() || committedAt != 0) return;
+        if (exchange.paused() || _isTaken(start)) return;
         Plan memory plan = _honest(start, seed, 1, block.timestamp);
         if (plan.pairs == 3) plan.parts = uint8(seed % 2 + 1);
         plan.late = true;
@@ -216,14 +212,20 @@ contract Handler is Community {
         return _heldBy(bystander);
     }
 
-    /// @dev What is left of each committed batch is the root of its parts that were not settled.
+    /// @dev What is left of each committed batch is the root of its parts that were not settled, and nothing once all are, or
+    /// it was released. Which are settled is known, and no other one is taken for settled.
     function requireIntervalsKept() external view {
         for (uint256 i = 0; i < starts.length; ++i) {
             Interval storage interval = intervals[starts[i]];
-            (bytes26 root, uint8 parts,) = exchange.commitments(starts[i]);
-            vm.assertEq(parts, interval.settled);
-            bytes26 left = interval.released ? bytes26(0) : bytes26(interval.roots[interval.settled]);
-            vm.assertEq(bytes32(root), bytes32(left));
+            bool over = interval.released || _isComplete(interval);
+            (bytes26 root, uint8 parts, uint40 committedAt) = exchange.commitments(starts[i]);
+            vm.assertEq(parts, over ? 0 : interval.settled);
+            vm.assertEq(bytes32(root), over ? bytes32(0) : bytes32(bytes26(interval.roots[interval.settled])));
+            vm.assertEq(committedAt == 0 ? 1 : 0, over ? 1 : 0);
+            vm.assertEq(exchange.isSettled(starts[i]) ? 1 : 0, _isKnownToBeSettled(interval) ? 1 : 0);
+        }
+        for (uint40 start = _nextStart(0); start > _nextStart(0) - 100 * STEP; start -= STEP) {
+            if (!_isTaken(start)) vm.assertFalse(exchange.isSettled(start));
         }
     }
 
@@ -270,13 +272,36 @@ contract Handler is Community {
     function _renewSupply(uint256 member) internal {
         SupplyAgreement memory agreement = _supply(member);
         agreement.nonce = uint64(exchange.supplyOf(_owner(member)).nextNonce);
-        bytes memory signature = _sign(_ownerKey(member), exchange.hashSupplyAgreement(agreement));
+        bytes memory signature = _sign(_ownerKey(member), _digestOf(agreement));
         try exchange.registerSupply(agreement, signature) {} catch {}
     }
 
     function _isOver(Interval storage interval) internal view returns (bool) {
-        return interval.released || interval.settled == interval.plan.parts
-            || block.timestamp > interval.plan.start + SETTLEMENT_TERM;
+        return
+            interval.released || _isComplete(interval)
+                || block.timestamp > interval.plan.start + SETTLEMENT_TERM;
+    }
+
+    function _isComplete(Interval storage interval) internal view returns (bool) {
+        return interval.settled == interval.plan.parts;
+    }
+
+    /// @dev The exchange remembers 96 intervals, counted from the latest that is settled.
+    function _isKnownToBeSettled(Interval storage interval) internal view returns (bool) {
+        return _isComplete(interval) && latestSettled - interval.plan.start < 96 * STEP;
+    }
+
+    /// @dev Whether something was committed for the interval, whatever became of it.
+    function _isTaken(uint40 start) internal view returns (bool) {
+        return intervals[start].plan.parts != 0;
+    }
+
+    /// @dev Who settles changes nothing, so it is now this one and now that one. No contract is called: a refusal may be
+    /// expected of the next one.
+    function _settler() internal view override returns (address) {
+        uint256 dice = uint256(keccak256(abi.encode(block.timestamp, starts.length, deposited, withdrawn)));
+        address[8] memory anybody = [operator, stranger, agent, admin, retailer, fund, bystander, pauser];
+        return dice % 2 == 0 ? anybody[(dice >> 8) % 8] : _owner((dice >> 8) % MEMBERS);
     }
 
     /// @dev Keeps every rule if committed until `instant`: members who agreed to nothing, or cancelled, stay out.
@@ -351,7 +376,7 @@ contract Handler is Community {
             BatchMember memory member = batch.members[i];
             if (member.orders.length == 0 || member.orders[0].authority != 1) continue;
             Order memory order = _signedOrder(batch, member, member.orders[0]);
-            exchange.recordOrder(order, _sign(_keyOf(member.account), exchange.hashOrder(order)));
+            exchange.recordOrder(order, _sign(_keyOf(member.account), _digestOf(order)));
         }
     }
 
@@ -384,8 +409,12 @@ contract Handler is Community {
         vm.recordLogs();
         _settlePart(batch, interval.roots[interval.settled + 1], registers, proof);
         interval.settled += 1;
-        (,,, bytes memory fills) = _settled(vm.getRecordedLogs());
-        _checkFills(batch, _decode(fills, batch.trades != 0, batch.prices.clearing));
+        if (_isComplete(interval) && batch.intervalStart > latestSettled) {
+            latestSettled = batch.intervalStart;
+        }
+        Log[] memory logs = vm.getRecordedLogs();
+        _checkFills(batch, _fillsIn(logs, batch.trades != 0, batch.prices.clearing));
+        _checkShorts(batch, registers, _shortsIn(logs));
         for (uint256 i = 0; i < MEMBERS; ++i) {
             uint256 held = _heldBy(_owner(i));
             if (held < before[i]) vm.assertLe(before[i] - held, _signedFor(batch, registers, i));
@@ -403,6 +432,34 @@ contract Handler is Community {
             if (settledTimes[owner][nonce] > 1) nonceReused = true;
         }
         vm.assertEq(sums[0], sums[1]);
+    }
+
+    /// @dev A meter's sales share its export in the order in which they stand; each that gets too little is there, with the cap
+    /// that was signed.
+    function _checkShorts(Batch memory batch, Registers[] memory registers, Short[] memory shorts)
+        private
+        pure
+    {
+        uint256 count;
+        uint16 order;
+        for (uint256 i = 0; i < batch.members.length; ++i) {
+            uint32 left = registers[i].exportWh;
+            for (uint256 j = 0; j < batch.members[i].orders.length; ++j) {
+                BatchOrder memory given = batch.members[i].orders[j];
+                for (uint256 k = 0; given.side == OrderTypes.SELL && k < given.executions.length; ++k) {
+                    uint32 energyWh = given.executions[k].energyWh;
+                    if (energyWh <= left) {
+                        left -= energyWh;
+                        continue;
+                    }
+                    left = 0;
+                    vm.assertEq(shorts[count].number, batch.trades == 0 ? order : given.executions[k].trade);
+                    vm.assertEq(shorts[count++].imbalanceCap, given.imbalanceCap);
+                }
+                ++order;
+            }
+        }
+        vm.assertEq(shorts.length, count);
     }
 
     /// @dev Bids at their limits, fees at the caps, shortfalls at the caps, and the import (or the fallback) at the highest

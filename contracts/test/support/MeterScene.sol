@@ -43,11 +43,8 @@ abstract contract MeterScene {
         bytes32 registrar = registry.REGISTRAR_ROLE();
         vm.prank(admin);
         registry.grantRole(registrar, address(this));
-        bytes32 attestor = oracle.ATTESTOR_ROLE();
         for (uint256 i = 0; i < ATTESTORS; ++i) {
-            _insert(_attestorKeys, 0xA77E5700 + i);
-            vm.prank(admin);
-            oracle.grantRole(attestor, vm.addr(0xA77E5700 + i));
+            _addAttestor(0xA77E5700 + i);
         }
         _addMembers(2);
     }
@@ -163,15 +160,61 @@ abstract contract MeterScene {
         return abi.encodePacked(gaps ? bytes1(0x03) : bytes1(0x01), _attestorsSign(digest, 2));
     }
 
-    /// @dev Signatures of the first `count` attestors, by account.
-    function _attestorsSign(bytes32 digest, uint256 count) internal view returns (bytes memory signatures) {
-        for (uint256 i = 0; i < count; ++i) {
-            signatures = abi.encodePacked(signatures, _attestorSigns(i, digest));
+    /// @dev All attestors, of whom the first `count` sign, by account.
+    function _attestorsSign(bytes32 digest, uint256 count) internal view returns (bytes memory) {
+        return _theseSign(digest, (1 << count) - 1);
+    }
+
+    /// @dev All attestors; of them sign those whose bit is set, the lowest for the first by account.
+    function _theseSign(bytes32 digest, uint256 which) internal view returns (bytes memory list) {
+        for (uint256 i = 0; i < _attestorKeys.length; ++i) {
+            bool signs = which >> i & 1 != 0;
+            list = abi.encodePacked(list, signs ? _attestorSigns(i, digest) : _isSilent(_attestor(i)));
         }
     }
 
+    /// @dev An attestor's place in the list, signed.
     function _attestorSigns(uint256 index, bytes32 digest) internal view returns (bytes memory) {
-        return _sign64(_attestorKeys[index], digest);
+        return _signs(_attestorKeys[index], digest);
+    }
+
+    function _signs(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        return abi.encodePacked(hex"01", _sign64(key, digest));
+    }
+
+    /// @dev An attestor's place in the list, not signed.
+    function _isSilent(address attestor) internal pure returns (bytes memory) {
+        return abi.encodePacked(hex"00", attestor);
+    }
+
+    /// @dev Makes one more attestor; its index is by account.
+    function _addAttestor(uint256 key) internal {
+        bytes32 role = oracle.ATTESTOR_ROLE();
+        vm.prank(admin);
+        oracle.grantRole(role, vm.addr(key));
+        _insert(_attestorKeys, key);
+    }
+
+    function _dismissAttestor(uint256 index) internal {
+        bytes32 role = oracle.ATTESTOR_ROLE();
+        address dismissed = _attestor(index);
+        vm.prank(admin);
+        oracle.revokeRole(role, dismissed);
+        for (; index + 1 < _attestorKeys.length; ++index) {
+            _attestorKeys[index] = _attestorKeys[index + 1];
+        }
+        _attestorKeys.pop();
+    }
+
+    /// @dev The oracle's list is of these attestors, ascending.
+    function _requireAttestors() internal view {
+        address[] memory all = oracle.attestors();
+        vm.assertEq(all.length, _attestorKeys.length);
+        for (uint256 i = 0; i < all.length; ++i) {
+            vm.assertEq(all[i], _attestor(i));
+            vm.assertTrue(oracle.hasRole(oracle.ATTESTOR_ROLE(), all[i]));
+            if (i != 0) vm.assertTrue(all[i] > all[i - 1]);
+        }
     }
 
     // Signatures

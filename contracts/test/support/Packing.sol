@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {
-    Batch,
-    BatchMember,
-    BatchOrder,
-    Execution,
-    Registers
-} from "../../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchMember, BatchOrder, Execution, Registers} from "./Batches.sol";
 
 /// @notice A batch as `EnergyExchange` takes it, from the structs of the reference.
 library Packing {
@@ -37,8 +31,13 @@ library Packing {
         }
         packed = bytes.concat(packed, members);
         for (uint256 i = 0; i < batch.agents.length; ++i) {
-            packed = bytes.concat(packed, batch.agents[i].signature);
+            packed = bytes.concat(packed, batch.agents[i].r, batch.agents[i].vs);
         }
+    }
+
+    /// @dev What the batch is settled against: the registers, then their proof.
+    function evidence(Registers[] memory registers, bytes memory proof) internal pure returns (bytes memory) {
+        return bytes.concat(pack(registers), proof);
     }
 
     function pack(Registers[] memory registers) internal pure returns (bytes memory packed) {
@@ -78,7 +77,7 @@ library Packing {
     {
         bool partially = !bilateral && order.executions[0].energyWh != order.energyWh;
         uint8 head = order.authority | (order.side == 1 ? 0x80 : 0) | (partially ? 0x40 : 0);
-        bytes memory packed = abi.encodePacked(head, order.k, terms, order.energyWh, order.limitPrice);
+        bytes memory packed = abi.encodePacked(terms, head, order.k, order.energyWh, order.limitPrice);
         if (bilateral) {
             packed = bytes.concat(packed, bytes1(uint8(order.executions.length)));
             for (uint256 i = 0; i < order.executions.length; ++i) {
@@ -88,7 +87,7 @@ library Packing {
         } else if (partially) {
             packed = bytes.concat(packed, abi.encodePacked(order.executions[0].energyWh));
         }
-        return order.authority == 0 ? bytes.concat(packed, order.signature) : packed;
+        return order.authority == 0 ? bytes.concat(packed, order.r, order.vs) : packed;
     }
 
     function _termsOf(bytes memory terms, BatchOrder memory order)
@@ -107,11 +106,11 @@ library Packing {
         return (bytes.concat(terms, wanted), uint8(terms.length / 13));
     }
 
+    /// @dev One for each order at a uniform price. Of a bilateral batch the trades are counted.
     function _fills(Batch memory batch) private pure returns (uint256 count) {
+        if (batch.trades != 0) return 0;
         for (uint256 i = 0; i < batch.members.length; ++i) {
-            for (uint256 j = 0; j < batch.members[i].orders.length; ++j) {
-                count += batch.members[i].orders[j].executions.length;
-            }
+            count += batch.members[i].orders.length;
         }
     }
 }

@@ -5,14 +5,8 @@ import {Community} from "./Community.sol";
 import {Wallet} from "./Wallet.sol";
 import {Mandate, Order, OrderTypes, SupplyAgreement} from "../../src/libraries/OrderTypes.sol";
 import {Prices} from "../../src/libraries/Settlement.sol";
-import {
-    Batch,
-    BatchAgent,
-    BatchMember,
-    BatchOrder,
-    Execution,
-    Registers
-} from "../../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchMember, BatchOrder, Execution, Registers} from "./Batches.sol";
+import {BatchAgent} from "../../src/reference/BatchWords.sol";
 
 /// @notice Six members, one of them a contract wallet, with two meters each and mandates for two agents; and batches of
 /// them at random that are right in every respect.
@@ -164,7 +158,7 @@ abstract contract RandomCommunity is Community {
     }
 
     /// @dev Takes from the side that has more until both are equal.
-    function _balance(BatchOrder[] memory orders) private pure {
+    function _balance(BatchOrder[] memory orders) internal pure {
         uint256[2] memory sums;
         for (uint256 i = 0; i < orders.length; ++i) {
             sums[orders[i].side] += orders[i].executions[0].energyWh;
@@ -255,7 +249,7 @@ abstract contract RandomCommunity is Community {
                 if (member.orders[j].authority != 1) continue;
                 Order memory order = _signedOrder(batch, member, member.orders[j]);
                 uint256 key = member.account == accounts[WALLET] ? _ownerKey(WALLET) : _keyOf(member.account);
-                exchange.recordOrder(order, _sign(key, exchange.hashOrder(order)));
+                exchange.recordOrder(order, _sign(key, _digestOf(order)));
             }
         }
     }

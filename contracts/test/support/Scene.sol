@@ -14,15 +14,9 @@ import {MockStablecoin} from "../../src/MockStablecoin.sol";
 import {ParticipantRegistry} from "../../src/ParticipantRegistry.sol";
 import {Mandate, Order, OrderTypes, SupplyAgreement} from "../../src/libraries/OrderTypes.sol";
 import {Prices} from "../../src/libraries/Settlement.sol";
-import {
-    Batch,
-    BatchAgent,
-    BatchMember,
-    BatchOrder,
-    EnergyExchangeReference,
-    Execution,
-    Registers
-} from "../../src/reference/EnergyExchangeReference.sol";
+import {Batch, BatchMember, BatchOrder, Batches, Execution, Registers} from "./Batches.sol";
+import {IReference} from "./IReference.sol";
+import {BatchAgent} from "../../src/reference/BatchWords.sol";
 
 /// @notice A community of members, each with a meter, a supply agreement and money; and one interval to trade.
 /// Member 0 sells 1 kWh to member 1 unless a test says otherwise.
@@ -140,8 +134,7 @@ abstract contract Scene {
     }
 
     function _registerSupply(uint256 member, SupplyAgreement memory agreement) internal {
-        bytes memory signature = _sign(_ownerKey(member), exchange.hashSupplyAgreement(agreement));
-        exchange.registerSupply(agreement, signature);
+        exchange.registerSupply(agreement, _sign(_ownerKey(member), _digestOf(agreement)));
     }
 
     function _mandate(uint256 member) internal view returns (Mandate memory) {
@@ -159,7 +152,7 @@ abstract contract Scene {
     }
 
     function _registerMandate(uint256 member, Mandate memory mandate) internal {
-        exchange.registerMandate(mandate, _sign(_ownerKey(member), exchange.hashMandate(mandate)));
+        exchange.registerMandate(mandate, _sign(_ownerKey(member), _digestOf(mandate)));
     }
 
     // Orders and batches
@@ -180,7 +173,8 @@ abstract contract Scene {
             imbalanceCap: 100_000,
             expiry: START,
             authority: 0,
-            signature: "",
+            r: 0,
+            vs: 0,
             executions: new Execution[](1)
         });
         order.executions[0] = Execution({trade: 0, energyWh: energyWh, price: 200_000});
@@ -216,7 +210,7 @@ abstract contract Scene {
                 BatchOrder memory order = member.orders[j];
                 bytes32 structHash = _signedOrder(batch, member, order).hash();
                 if (order.authority == 0) {
-                    order.signature = _compact(_keyOf(member.account), _digest(structHash));
+                    (order.r, order.vs) = _halves(_keyOf(member.account), _digest(structHash));
                 } else if (order.authority > 1 && order.authority < hashes.length + 2) {
                     uint256 index = order.authority - 2;
                     hashes[index] = keccak256(abi.encodePacked(hashes[index], structHash));
@@ -224,8 +218,8 @@ abstract contract Scene {
             }
         }
         for (uint256 i = 0; i < hashes.length; ++i) {
-            bytes32 digest = exchange.hashAgentOrders(batch.intervalStart, hashes[i]);
-            batch.agents[i] = BatchAgent(vm.addr(AGENT_KEY + i), _compact(AGENT_KEY + i, digest));
+            (bytes32 r, bytes32 vs) = _halves(AGENT_KEY + i, _agentsDigest(batch.intervalStart, hashes[i]));
+            batch.agents[i] = BatchAgent(vm.addr(AGENT_KEY + i), r, vs);
         }
     }
 
@@ -249,9 +243,31 @@ abstract contract Scene {
         });
     }
 
+    // What is signed: by the exchange's own word for its domain
+
+    function _digestOf(Order memory order) internal view returns (bytes32) {
+        return _digest(order.hash());
+    }
+
+    function _digestOf(Mandate memory mandate) internal view returns (bytes32) {
+        return _digest(keccak256(abi.encode(OrderTypes.MANDATE_TYPEHASH, mandate)));
+    }
+
+    function _digestOf(SupplyAgreement memory agreement) internal view returns (bytes32) {
+        return _digest(keccak256(abi.encode(OrderTypes.SUPPLY_AGREEMENT_TYPEHASH, agreement)));
+    }
+
+    function _agentsDigest(uint256 intervalStart, bytes32 ordersHash) internal view returns (bytes32) {
+        return _digest(OrderTypes.hashAgentOrders(intervalStart, ordersHash));
+    }
+
     function _digest(bytes32 structHash) internal view returns (bytes32) {
+        return _digestAt(exchange, structHash);
+    }
+
+    function _digestAt(Intervals exchange_, bytes32 structHash) internal view returns (bytes32) {
         (, string memory name, string memory version, uint256 chainId, address contract_,,) =
-            exchange.eip712Domain();
+            exchange_.eip712Domain();
         bytes32 domain = keccak256(
             abi.encode(
                 keccak256(
@@ -347,21 +363,38 @@ abstract contract Scene {
         view
         returns (bytes memory)
     {
-        bytes32 hash = keccak256(_readings(batch, registers));
-        bytes32 digest = oracle.hashAttestation(batch.intervalStart, STEP, hash, false);
-        (uint256 one, uint256 other) = (ATTESTOR_KEYS, ATTESTOR_KEYS + 1);
-        if (vm.addr(one) > vm.addr(other)) (one, other) = (other, one);
-        return bytes.concat(hex"01", _compact(one, digest), _compact(other, digest));
+        return bytes.concat(hex"01", _attestations(_attestationDigest(batch, registers, false), THRESHOLD));
     }
 
-    // The operator's acts
+    function _attestationDigest(Batch memory batch, Registers[] memory registers, bool gaps)
+        internal
+        view
+        returns (bytes32)
+    {
+        bytes32 hash = keccak256(_readings(batch, registers));
+        return oracle.hashAttestation(batch.intervalStart, STEP, hash, gaps);
+    }
+
+    /// @dev All attestors, of whom the `count` with the lowest addresses sign.
+    function _attestations(bytes32 digest, uint256 count) internal view returns (bytes memory list) {
+        address[] memory all = oracle.attestors();
+        for (uint256 i = 0; i < all.length; ++i) {
+            uint256 key = ATTESTOR_KEYS;
+            while (vm.addr(key) != all[i]) ++key;
+            list = i < count
+                ? bytes.concat(list, hex"01", _compact(key, digest))
+                : bytes.concat(list, hex"00", bytes20(all[i]));
+        }
+    }
+
+    // Commitment and settlement
 
     function _root(Batch memory batch) internal pure returns (bytes32) {
         return keccak256(abi.encodePacked(_hash(batch), bytes32(0)));
     }
 
     function _hash(Batch memory batch) internal pure returns (bytes32) {
-        return keccak256(_onReference() ? abi.encode(batch) : Packing.pack(batch));
+        return keccak256(_onReference() ? Batches.encode(batch) : Packing.pack(batch));
     }
 
     function _commit(Batch memory batch) internal {
@@ -381,15 +414,39 @@ abstract contract Scene {
     function _settlePart(Batch memory batch, bytes32 next, Registers[] memory registers, bytes memory proof)
         internal
     {
+        _settleAs(_isMissing(registers) ? operator : _settler(), batch, next, registers, proof);
+    }
+
+    function _settleAs(
+        address settler,
+        Batch memory batch,
+        bytes32 next,
+        Registers[] memory registers,
+        bytes memory proof
+    ) internal {
         if (_onReference()) {
-            vm.prank(operator);
-            EnergyExchangeReference(address(exchange)).settleBatch(batch, next, registers, proof);
+            bytes memory encoded = Batches.encode(batch);
+            vm.prank(settler);
+            IReference(address(exchange)).settleBatch(encoded, Batches.words(registers), proof, next);
             return;
         }
         bytes memory packed = Packing.pack(batch);
-        bytes memory readings = Packing.pack(registers);
-        vm.prank(operator);
-        IPacked(address(exchange)).settleBatch(packed, next, readings, proof);
+        bytes memory evidence = Packing.evidence(registers, proof);
+        vm.prank(settler);
+        IPacked(address(exchange)).settleBatch(packed, evidence, next);
+    }
+
+    /// @dev Who settles: somebody without any role, unless a test says otherwise, or a reading is missing, which only the
+    /// operator can claim without attestors.
+    function _settler() internal view virtual returns (address) {
+        return stranger;
+    }
+
+    function _isMissing(Registers[] memory registers) private pure returns (bool) {
+        for (uint256 i = 0; i < registers.length; ++i) {
+            if (registers[i].missing) return true;
+        }
+        return false;
     }
 
     function _commitAndDeliver(Batch memory batch) internal {
@@ -404,7 +461,14 @@ abstract contract Scene {
 
     /// @dev EIP-2098.
     function _compact(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        return abi.encodePacked(r, bytes32(uint256(s) | uint256(v - 27) << 255));
+        (bytes32 r, bytes32 vs) = _halves(key, digest);
+        return abi.encodePacked(r, vs);
+    }
+
+    /// @dev EIP-2098.
+    function _halves(uint256 key, bytes32 digest) internal pure returns (bytes32 r, bytes32 vs) {
+        uint8 v;
+        (v, r, vs) = vm.sign(key, digest);
+        vs |= bytes32(uint256(v - 27) << 255);
     }
 }

@@ -109,7 +109,7 @@ def test_a_fresh_chain_gets_everything_where_the_plan_says(fresh_chain, plan, de
     assert record["in_flight"] is None
     assert all(record["transactions"].values())
     assert record["compiler"]["version"].startswith("0.8.")
-    assert record["compiler"]["settings"]["optimizer"] == {"enabled": True, "runs": 700}
+    assert record["compiler"]["settings"]["optimizer"] == {"enabled": True, "runs": 600}
     for creation in plan.creations:
         entry = record["contracts"][creation.role]
         mined = record["transactions"][f"create {creation.role}"]

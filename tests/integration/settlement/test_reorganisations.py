@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from backend.chain.client import Chain
 from backend.market.models import Order, Trade
 from backend.settlement import queries, services, tasks
 from backend.settlement.models import Settlement
@@ -152,6 +153,81 @@ def test_commitment_and_settlement_come_back_in_order(deep):
     world.bury(1, at=world.end + timedelta(minutes=1))
     assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
     assert world.balances() == balances
+
+
+@pytest.fixture
+def settled_by_a_stranger(deep):
+    """Committed for good; settled in the newest block by a stranger, without Ana's reading."""
+    deep.node.rpc("anvil_setBalance", deep.address_of("stranger"), hex(10**20))  # in blocks that stay
+    deep.trade()
+    deep.commit()
+    late = deep.end + 2 * HOUR + timedelta(seconds=1)
+    deep.bury(DEPTH, at=late)
+    deep.read_all()
+    assert services.settle(deep.interval.pk, late) == []
+    deep.settle_as("stranger", late, evidence=deep.evidence_without("ana"))
+    deep.pump()
+    row = deep.row("settle")
+    assert (row.state, row.by_another, deep.interval.state) == ("mined", True, "settled")
+    assert (Settlement.objects.get().agrees, deep.lines["ana"].estimated) == (True, True)
+    return deep
+
+
+def test_what_a_stranger_settled_and_the_chain_lost_is_settled_by_us(settled_by_a_stranger):
+    world = settled_by_a_stranger
+    theirs = world.row("settle")
+    reorganise(world, 1)
+    world.node.rpc("anvil_dropTransaction", theirs.tx_hash)
+    world.pump()
+    lost = world.row("settle")
+    assert (lost.state, lost.by_another, lost.sender) == ("sent", False, world.operator)
+    assert (world.interval.state, Settlement.objects.get().agrees) == ("committed", None)
+    assert not world.lines["ana"].estimated
+    assert differences() == []
+    world.bury(DEPTH + 1)
+    ours = world.row("settle")
+    assert (ours.state, ours.by_another, ours.tx_hash) == ("confirmed", False, lost.tx_hash)
+    assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
+    assert differences() == []
+
+
+def test_what_a_stranger_settled_is_found_in_another_block_and_becomes_final(settled_by_a_stranger):
+    world = settled_by_a_stranger
+    before, balances = world.row("settle"), world.balances()
+    reorganise(world, 2, keep=[before])
+    world.pump()
+    after = world.row("settle")
+    assert (after.state, after.by_another, after.tx_hash) == ("mined", True, before.tx_hash)
+    assert after.block_hash != before.block_hash
+    assert world.balances() == balances
+    world.bury(DEPTH)
+    assert (world.row("settle").state, Settlement.objects.get().agrees) == ("confirmed", True)
+    assert differences() == []
+
+
+def test_a_refusal_because_of_a_stranger_gives_way_once_it_lies_deep(deep, monkeypatch):
+    world = deep
+    world.trade()
+    world.commit()
+    world.bury(DEPTH, at=world.end)
+    world.read_all()
+    assert services.settle(world.interval.pk, world.end) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "send", lambda *_: None)
+        world.pump()
+    world.settle_as("stranger", world.end + timedelta(minutes=1))
+    world.pump()
+    world.bury(1)
+    row = world.row("settle")
+    assert (row.state, row.by_another) == ("reverted", False)
+    assert row.error.startswith("AlreadySettled(")
+    assert world.interval.state == "committed"
+    world.bury(DEPTH)
+    world.bury(1)
+    row = world.row("settle")
+    assert (row.state, row.by_another, world.interval.state) == ("confirmed", True, "settled")
+    assert differences() == []
+    assert queries.waiting() == []
 
 
 def test_a_commitment_lost_until_delivery_began_leaves_a_retail_only_interval(deep):

@@ -7,9 +7,11 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from backend.chain.client import Chain
+from backend.chain.errors import RevertedError
 from backend.market import services as market
 from backend.market.models import Order, Trade
-from backend.settlement import batch, queries, services
+from backend.settlement import attestation, batch, packing, queries, services
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement, StatementLine
 from backend.settlement.parts import METER_GAS, ORDER_GAS, PART_GAS
 from backend.telemetry.models import Reading
@@ -184,7 +186,7 @@ def test_whoever_released_an_interval_before_us_did_our_work(world):
     world.transact("cleo", "release", int(world.start.timestamp()))
     assert services.release(world.interval.pk, late) == []
     world.run(late)
-    assert world.row("release").error.startswith("AlreadySettled(")
+    assert world.row("release").error.startswith("NotCommitted(")
     assert queries.waiting() == []
 
 
@@ -246,7 +248,12 @@ def test_a_reading_that_was_taken_to_the_oracle_itself_counts(world):
 def proof_kind():
     """First byte of the proof that was sent: 1 attestors, 2 meters, 3 attestors with gaps."""
     (row,) = OutboxTransaction.objects.filter(function="settleBatch")
-    return int(row.arguments[3][2:4], 16)
+    return proof_in(row)[0]
+
+
+def proof_in(row):
+    """What follows the registers in the evidence that was sent."""
+    return bytes.fromhex(row.arguments[1][2:])[8 * len(NAMES) :]
 
 
 def test_attestors_vouch_for_readings_whose_signatures_they_have_checked(world):
@@ -256,7 +263,7 @@ def test_attestors_vouch_for_readings_whose_signatures_they_have_checked(world):
     assert Settlement.objects.get().agrees
     assert proof_kind() == 1
     (row,) = OutboxTransaction.objects.filter(function="settleBatch")
-    assert len(row.arguments[3]) == 2 + 2 + 2 * 128  # two of three
+    assert len(proof_in(row)) == 1 + 2 * 65 + 21  # two of three
 
 
 def test_attestors_say_that_a_reading_is_missing(world):
@@ -455,4 +462,158 @@ def test_of_a_batch_in_parts_what_was_settled_in_time_stays(world, monkeypatch):
     assert world.interval.state == "lapsed"
     assert set(world.lines) == {first, second}
     assert Trade.objects.get().energy_wh == 1_000
+    assert audit()["differences"] == []
+
+
+def settled_by_a_stranger(world, row):
+    """The row stands for the only settlement there is, and the books say what the chain says."""
+    assert (row.state, row.by_another, row.nonce) == ("confirmed", True, None)
+    assert row.sender == world.address_of("stranger")
+    assert row.tx_hash not in row.replaced_hashes
+    assert (world.interval.state, Settlement.objects.get().agrees) == ("settled", True)
+    assert StatementLine.objects.count() == len(NAMES)
+    for name, line in world.lines.items():
+        assert world.balance(name) == OPENING - line.net_micro
+    assert queries.waiting() == []
+    assert queries.conserved(world.start, world.end)
+    found = audit()
+    assert (found["differences"], len(found["lines"])) == ([], len(NAMES))
+    assert {line["tx_hash"] for line in found["lines"]} == {row.tx_hash}
+
+
+@pytest.mark.parametrize("ours", ["not sent", "refused"])
+def test_whoever_settles_before_us_with_our_own_bytes_does_our_work(world, monkeypatch, ours):
+    world.trade()
+    world.commit()
+    world.read_all()
+    before = world.total()
+    assert services.settle(world.interval.pk, world.end) == []
+    if ours == "refused":
+        world.node.mine(world.end)
+        with monkeypatch.context() as patch:
+            patch.setattr(Chain, "send", lambda *_: None)
+            world.pump()
+        assert world.row("settle").state == "sent"
+    world.settle_as("stranger", world.end + timedelta(seconds=5))
+    world.run(world.end + timedelta(seconds=10))
+    world.bury(1)
+    settled_by_a_stranger(world, world.row("settle"))
+    assert world.total() == before
+    assert services.settle(world.interval.pk, world.end + HOUR) == []
+    world.run(world.end + HOUR)
+    settled_by_a_stranger(world, world.row("settle"))
+
+
+def test_our_next_transaction_follows_one_that_a_stranger_made_superfluous(world, monkeypatch):
+    world.commit_nothing()
+    world.read_all()
+    assert services.settle(world.interval.pk, world.end) == []
+    world.node.mine(world.end)
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "send", lambda *_: None)
+        world.pump()
+    nonce = world.row("settle").nonce
+    world.settle_as("stranger", world.end + timedelta(seconds=5))
+    world.run(world.end + timedelta(seconds=10))
+    services.enqueue("next", "exchange", "cancelNonce", [world.operator, 77])
+    world.run(world.end + timedelta(seconds=20))
+    found = OutboxTransaction.objects.get(key="next")
+    assert (found.state, found.nonce) == ("confirmed", nonce + 1)
+
+
+def test_the_books_follow_a_stranger_who_settles_without_a_reading(world):
+    """After the deadline, if attestors vouch that it is missing."""
+    world.trade()
+    world.commit()
+    world.read_all()
+    late = world.end + 2 * HOUR + timedelta(seconds=1)
+    assert services.settle(world.interval.pk, late) == []
+    world.settle_as("stranger", late, evidence=world.evidence_without("ana"))
+    world.run(late + timedelta(seconds=5))
+    settled_by_a_stranger(world, world.row("settle"))
+    ana = world.lines["ana"]
+    assert (ana.estimated, ana.imported_wh) == (True, 2_000)
+    settlement = Settlement.objects.get()
+    nets = sum(line.net_micro for line in world.lines.values())
+    assert settlement.retailer_micro + settlement.fee_micro == nets
+
+
+def test_a_stranger_leaves_out_no_reading_by_itself(world):
+    world.trade()
+    world.commit()
+    world.read_all()
+    late = world.end + 2 * HOUR + timedelta(seconds=1)
+    assert services.settle(world.interval.pk, late) == []
+    struck = packing.NO_READING * len(NAMES) + packing.SIGNED_BY_METERS
+    with pytest.raises(RevertedError, match="AccessControlUnauthorizedAccount"):
+        world.settle_as("stranger", late, evidence="0x" + struck.hex())
+
+
+def test_a_reading_that_is_in_the_oracle_cannot_be_left_out(world):
+    world.commit_nothing()
+    world.read_all()
+    world.node.mine(world.end + timedelta(seconds=1))
+    for reading in Reading.objects.all():
+        world.submit(reading)
+    late = world.end + 2 * HOUR + timedelta(seconds=1)
+    assert services.settle(world.interval.pk, late) == []
+    with pytest.raises(RevertedError, match="ReadingNotMissing"):
+        world.settle_as("stranger", late, evidence=world.evidence_without("ana"))
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["with our lines", "without them"])
+def test_an_interval_that_a_stranger_settled_while_we_slept_does_not_lapse(world, written):
+    world.trade()
+    world.commit()
+    world.read_all()
+    assert services.settle(world.interval.pk, world.end) == []
+    world.settle_as("stranger", world.end + HOUR)
+    if not written:
+        (row,) = OutboxTransaction.objects.filter(function="settleBatch")
+        Settlement.objects.all().delete()
+        row.delete()
+        Reading.objects.all().delete()
+    late = world.start + timedelta(days=1, seconds=1)
+    world.node.mine(late)
+    waits = services.settle(world.interval.pk, late)
+    assert waits == (["the outbox to find what somebody else has settled"] if written else [])
+    world.run(late)
+    settled_by_a_stranger(world, world.row("settle"))
+    assert not any(line.estimated for line in world.lines.values())
+
+
+def test_a_stranger_who_settles_with_better_readings_than_ours_helps(world):
+    world.commit_nothing()
+    world.read("ana", 0, 0)
+    world.read("ben", 0, 0)
+    world.read("cleo", 1_000, 0, signer="somebody else")
+    world.settle()
+    assert world.row("settle").state == "failed"
+    Reading.objects.filter(meter__meter_id=world.lines_meter("cleo")).delete()
+    world.read("cleo", 333, 0)
+    proven = [attestation.proven(reading) for reading in Reading.objects.order_by("meter__meter_id")]
+    (part,) = Commitment.objects.get().parts
+    proof = attestation.proof(part, proven, attestation.quorum(world.chain), interval_s=3600)
+    registers = packing.pack_registers(one.registers for one in proven)
+    world.settle_as("stranger", world.end + HOUR, evidence="0x" + (registers + proof).hex())
+    world.run(world.end + HOUR)
+    settled_by_a_stranger(world, world.row("settle"))
+    assert world.lines["cleo"].imported_wh == 333
+
+
+def test_of_a_batch_in_parts_a_stranger_may_settle_the_first(world, monkeypatch):
+    monkeypatch.setattr(batch.parts.cut, "__kwdefaults__", {"gas": TWO_MEMBERS})
+    world.commit_nothing()
+    world.read_all()
+    assert services.settle(world.interval.pk, world.end) == []
+    first, second = OutboxTransaction.objects.filter(function="settleBatch").order_by("id")
+    world.settle_as("stranger", world.end)
+    world.run(world.end + timedelta(seconds=5))
+    world.run(world.end + timedelta(seconds=10))
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, first.by_another) == ("confirmed", True)
+    assert (second.state, second.by_another) == ("confirmed", False)
+    assert [s.agrees for s in Settlement.objects.order_by("part")] == [True, True]
+    assert world.interval.state == "settled"
     assert audit()["differences"] == []

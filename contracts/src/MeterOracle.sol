@@ -76,7 +76,7 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         }
         uint256 kind = _kindOf(proof);
         if (kind == METER_SIGNED) {
-            _requireMeters(intervalStart, intervalSeconds, readings, _rest(proof));
+            _requireMeters(intervalStart, intervalSeconds, readings, proof[1:]);
             return;
         }
         if (kind == ATTESTED_WITH_GAPS) _requireGaps(intervalStart, intervalSeconds, readings);
@@ -89,7 +89,7 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         }
         bytes32 digest =
             hashAttestation(intervalStart, intervalSeconds, readingsHash, kind == ATTESTED_WITH_GAPS);
-        _requireAttestors(digest, _rest(proof), threshold);
+        _requireAttestors(digest, proof[1:], threshold);
     }
 
     /// @inheritdoc IMeterOracle
@@ -139,11 +139,11 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         bytes32 digest = hashAttestation(
             reading.intervalStart, reading.intervalSeconds, keccak256(readings), kind == ATTESTED_WITH_GAPS
         );
-        _requireAttestors(digest, _rest(proof), 1);
+        _requireAttestors(digest, proof[1:], 1);
         uint256 entry = readings.entryAt(index * ReadingTypes.ENTRY);
         bytes32 meterId = entry.meterIdOf();
         if (!_contradicts(entry, kind, reading, signature)) revert NotDisproved(meterId);
-        emit AttestationDisproved(reading.intervalStart, meterId, _signers(digest, _rest(proof)));
+        emit AttestationDisproved(reading.intervalStart, meterId, _signers(digest, proof[1:]));
     }
 
     /// @inheritdoc IMeterOracle
@@ -192,11 +192,12 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         if (granted && role == ATTESTOR_ROLE) {
             // It would have signed whatever is no signature.
             if (account == address(0)) revert ZeroValue("attestor");
-            address[] memory all = new address[](_attestors.length + 1);
-            for (uint256 i = 0; i < _attestors.length; ++i) {
-                all[i] = _attestors[i];
+            address[] memory before = _attestors;
+            address[] memory all = new address[](before.length + 1);
+            for (uint256 i = 0; i < before.length; ++i) {
+                all[i] = before[i];
             }
-            all[_attestors.length] = account;
+            all[before.length] = account;
             _setAttestors(Arrays.sort(all));
         }
     }
@@ -205,10 +206,11 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
     function _revokeRole(bytes32 role, address account) internal override returns (bool revoked) {
         revoked = super._revokeRole(role, account);
         if (revoked && role == ATTESTOR_ROLE) {
-            address[] memory all = new address[](_attestors.length - 1);
+            address[] memory before = _attestors;
+            address[] memory all = new address[](before.length - 1);
             uint256 kept = 0;
-            for (uint256 i = 0; i < _attestors.length; ++i) {
-                if (_attestors[i] != account) all[kept++] = _attestors[i];
+            for (uint256 i = 0; i < before.length; ++i) {
+                if (before[i] != account) all[kept++] = before[i];
             }
             _setAttestors(all);
         }
@@ -452,14 +454,6 @@ contract MeterOracle is IMeterOracle, DisjointRoles, EIP712 {
         assembly ("memory-safe") {
             first := calldataload(add(signatures.offset, offset))
             second := calldataload(add(add(signatures.offset, offset), 32))
-        }
-    }
-
-    /// @dev The proof without its first byte, which is there.
-    function _rest(bytes calldata proof) private pure returns (bytes calldata rest) {
-        assembly ("memory-safe") {
-            rest.offset := add(proof.offset, 1)
-            rest.length := sub(proof.length, 1)
         }
     }
 

@@ -51,6 +51,10 @@ from tests.property.ledger_model import (
     Terms,
 )
 
+PROXY_CODE = (  # of the deterministic deployment proxy, which Anvil has from the start
+    "0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0"
+    "3601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
+)
 ROOT = Path(settings.BASE_DIR)
 GANACHE = Path(__file__).parent / "node_modules" / "ganache" / "dist" / "node" / "cli.js"
 GANACHE_NETWORK = networks.Network("ganache", 1337, networks.Kind.TEST)
@@ -92,7 +96,7 @@ class Ganache(Node):
 
     def prepare(self):
         """Put the deterministic deployment proxy where Anvil has it from the start."""
-        self.rpc("evm_setAccountCode", create2.PROXY, "0x" + create2.PROXY_CODE.hex())
+        self.rpc("evm_setAccountCode", create2.PROXY, PROXY_CODE)
 
     def set_clock(self, instant):
         self.rpc("evm_setTime", instant * 1_000)

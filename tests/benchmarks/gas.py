@@ -1,7 +1,7 @@
 """Gas of settlement: what receipts on Anvil say, calldata included.
 
 Every member has one order for 1,234 Wh, and every slot was written before. Readings are what was traded, and
-attested by two of three attestors, as the platform is deployed; where a row says otherwise, it is so for this row.
+attested by two of three attestors, as the platform is deployed. A row that is about something else says so.
 """
 
 import tempfile

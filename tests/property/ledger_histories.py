@@ -56,6 +56,7 @@ ACCOUNTS = (*PAYERS, GUEST, *AGENTS)
 TOKENS = dict.fromkeys(PAYERS, 2**66) | dict.fromkeys((GUEST, *AGENTS), 0)
 
 TRIES = 2
+LAST = MAX_UINT32 - 4 * SECONDS_A_DAY  # instants have 32 bits in the contracts, until February 2106
 """After as many a part that was refused is mostly left alone."""
 
 T = TypeVar("T")
@@ -139,7 +140,7 @@ class History:
 
     def _instant(self, dice: Dice) -> int:
         """Soon, or about when something begins or ends."""
-        ahead = sorted({instant for instant in self._landmarks() if instant >= self.now})[:6]
+        ahead = sorted({instant for instant in self._landmarks() if self.now <= instant < LAST})[:6]
         if ahead and dice.one_in(3):
             return dice.pick(ahead) + dice.between(-1, 1)
         return self.now + dice.pick([1, 1, 2, NOTICE_S, 3_600])

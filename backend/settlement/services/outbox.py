@@ -5,7 +5,7 @@ again, or their receipt is found. ``sender`` sends, ``follower`` watches what be
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -82,7 +82,10 @@ def pump(chain: Chain, keys: Keys) -> list[OutboxTransaction]:
 def _round(chain: Chain, keys: Keys) -> list[OutboxTransaction]:
     community = registry.community()
     limits = caution(community.chain_id)
-    head = follower.trusted_head(chain, limits, registry.now(community))
+    now = registry.now(community)
+    head = follower.trusted_head(chain, limits, now)
+    # Blocks in the place of lost ones may be older than those: what is over by our clock is over.
+    clocked = replace(head, time=max(head.time, now))
     lost = follower.take_back(chain, limits)
     taken = others.take_over(chain, head, limits)
     registrations = OutboxTransaction.objects.filter(contract="registry")
@@ -90,7 +93,7 @@ def _round(chain: Chain, keys: Keys) -> list[OutboxTransaction]:
     moved = [
         row
         for key, rows in ((keys.registrar, registrations), (keys.operator, batches))
-        for row in Sender(chain, rows, caution=limits, head=head, key=key).run()
+        for row in Sender(chain, rows, caution=limits, head=clocked, key=key).run()
     ]
     final = follower.make_final(chain.head(), limits)
     return list({row.pk: row for row in (*lost, *taken, *moved, *final)}.values())

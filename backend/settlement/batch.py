@@ -1,4 +1,4 @@
-"""The matched batch of an interval in its parts, as JSON with the field names of the contract's structs."""
+"""The matched batch of an interval in its parts, as nested JSON."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """A batch as ``EnergyExchange`` takes it: packed bytes, laid out as the contract's NatSpec says.
 
-A batch is JSON with the field names of the structs in ``EnergyExchangeReference``; bytes are 0x hex. Where
+A batch is nested JSON: members, orders, executions (``batch`` writes it); bytes are 0x hex. Where
 ``trades`` is 0 all energy has the clearing price and every order has one execution.
 """
 

@@ -8,7 +8,7 @@ import {AccountWord, AccountWords, MandateWord} from "./libraries/Words.sol";
 
 /// @title The exchange of a community's energy: custody, commitment, settlement
 /// @notice Every debit follows from a signature of the member: an order, a mandate, or a supply agreement with the
-/// retailer. `EnergyExchangeReference` does the same with structs, to be read; here each byte is counted.
+/// retailer. `EnergyExchangeReference` does the same with named fields, to be read; here each byte is counted.
 ///
 /// A batch, or a part of one, is packed bytes, all integers big-endian:
 ///

@@ -21,7 +21,7 @@ import {Position, Prices, Settlement} from "../libraries/Settlement.sol";
 import {AccountWord, AccountWords, MandateWord} from "../libraries/Words.sol";
 
 /// @title The exchange, written to be read
-/// @notice What `EnergyExchange` does with packed bytes, done with structs: same rules, same events, same balances
+/// @notice What `EnergyExchange` does with packed bytes, done with named fields: same rules, same events, same balances
 /// (`test/Differential.t.sol`). In use on no chain but where someone prefers this one.
 contract EnergyExchangeReference is Intervals {
     using OrderTypes for Order;

@@ -1,0 +1,160 @@
+"""Days to train and measure on: measured days of the Fontana homes, and synthetic ones of the seed's kind.
+
+The synthetic day (a sine of sun, two humps of load, a noisy two-level price, a feed-in price of 30 % that dips
+at noon, a battery of 10 kWh and 3 kW) is that of the learning-to-optimise system this room grew from:
+E. Safarzadeh-Ravajiri, Learning to Optimize for BESS Day-Ahead Scheduling, 2025 (MIT licence).
+
+Whoever trains, trains on days before ``TEST_FROM`` (and chooses between models on those from
+``VALIDATE_FROM``); figures that are shown come from days after it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ess.corridor import soc_corridor
+from ess.problem import BatteryProblem, Floats
+
+BUILDINGS = Path(__file__).resolve().parents[1] / "data" / "buildings"
+FEED_IN_PER_KWH = 0.08  # as in scenarios/fontana.yaml
+HOURS = 24
+PAST_DAYS = 14
+FIRST_DAY, VALIDATE_FROM, TEST_FROM, LAST_DAY = (
+    date(2016, 8, 1) + timedelta(days=PAST_DAYS),
+    date(2017, 4, 13),
+    date(2017, 5, 20),
+    date(2017, 7, 30),
+)  # 70 %, 10 % and 20 % of the year
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HomeDays:
+    """n measured days of homes, each from midnight to midnight, the battery half full at both ends.
+
+    ``problem`` (n, 24) with the homes' own batteries; ``home`` (n,) 1 to 11; ``day`` (n,) datetime64[D];
+    ``past_net_load_kw`` (n, 14, 24): the same home's load less PV on the days before, oldest first.
+    """
+
+    problem: BatteryProblem
+    home: NDArray[np.intp]
+    day: NDArray[np.datetime64]
+    past_net_load_kw: Floats
+
+    def rows(self, chosen: NDArray[np.intp]) -> "HomeDays":
+        """The days ``chosen``, in that order."""
+        return HomeDays(
+            self.problem.rows(chosen), self.home[chosen], self.day[chosen], self.past_net_load_kw[chosen]
+        )
+
+
+def home_days(first: date, last: date, folder: Path = BUILDINGS) -> HomeDays:
+    """Every home's days from ``first`` to ``last``, both included; by day, then by home.
+
+    ``folder`` holds the three Fontana files as ``data/README.md`` describes them: measured hours are labelled by
+    their end, the tariff (as in scenarios/fontana.yaml) by the clock at their start. Prices are USD per kWh.
+    """
+    table = pd.read_csv(folder / "fontana_buildings_01_11.csv.gz")
+    ratings = pd.read_csv(folder / "fontana_building_attributes.csv")
+    homes = ratings["building"].to_numpy()
+    load_kw = _from_midnight(table["load_kwh"], len(homes))
+    pv_kw = _from_midnight(table["pv_w_per_kwp"] / 1e3, len(homes))
+    pv_kw = pv_kw * ratings["pv_nominal_kw"].to_numpy()[:, None, None]
+    buy = pd.read_csv(folder / "fontana_tariff_carbon.csv.gz")["tariff_usd_per_kwh"].to_numpy()
+    buy = buy.reshape(-1, HOURS)
+    begin, end = ((day - date(2016, 8, 1)).days for day in (first, last + timedelta(days=1)))
+    days = np.repeat(np.arange(begin, end), len(homes))
+    home = np.tile(np.arange(len(homes)), end - begin)
+    net_kw = load_kw - pv_kw
+    past = np.stack([net_kw[home, days - ago] for ago in range(PAST_DAYS, 0, -1)], axis=1)
+    capacity = ratings["battery_kwh"].to_numpy(dtype=float)[home]
+    power = ratings["battery_kw"].to_numpy(dtype=float)[home]
+    efficiency = np.sqrt(ratings["battery_efficiency"].to_numpy(dtype=float)[home])
+    problem = BatteryProblem(
+        load_kw=load_kw[home, days],
+        pv_kw=pv_kw[home, days],
+        buy=buy[days],
+        sell=np.full((len(home), HOURS), FEED_IN_PER_KWH),
+        capacity_kwh=capacity,
+        max_charge_kw=power,
+        max_discharge_kw=power,
+        charge_efficiency=efficiency,
+        discharge_efficiency=efficiency,
+        soc_initial_kwh=capacity / 2,
+        soc_min_kwh=np.zeros(len(home)),
+        soc_final_kwh=capacity / 2,
+        step_h=1.0,
+    )
+    return HomeDays(problem, homes[home], np.datetime64("2016-08-01") + days, past)
+
+
+def _from_midnight(hour_ending: "pd.Series[float]", homes: int) -> Floats:
+    """(homes, days, 24) from hours of which the first ends at a midnight; the last day lacks its last hour."""
+    hours = hour_ending.to_numpy().reshape(homes, -1)[:, 1:]
+    whole_days = hours.shape[1] // HOURS
+    return hours[:, : whole_days * HOURS].reshape(homes, whole_days, HOURS)
+
+
+def seed_days(count: int, *, seed: int) -> BatteryProblem:
+    """``count`` synthetic days of the seed's kind with the seed's battery, half full at both ends."""
+    rng = np.random.default_rng(seed)
+    hours, shape = np.arange(HOURS), (count, HOURS)
+
+    def per_day(low: float, high: float) -> Floats:
+        return rng.uniform(low, high, (count, 1))
+
+    sun = per_day(3.0, 5.0) * np.maximum(0, np.sin(np.pi * (hours - 6) / 12))
+    pv_kw = np.maximum(0, sun + rng.normal(0, 0.2, shape))
+    morning, evening = (np.exp(-((hours - peak) ** 2) / 8) for peak in (7, 19))
+    load = per_day(2.0, 3.0) * morning + per_day(3.0, 4.5) * evening + per_day(0.5, 1.0)
+    load_kw = np.maximum(0, load + rng.normal(0, 0.1, shape))
+    base, peak = per_day(0.10, 0.15), per_day(0.25, 0.35)
+    buy = np.where((hours >= 16) & (hours <= 21), peak, base) + rng.normal(0, 0.02, shape)
+    buy = np.maximum(0.05, buy)
+    sell = np.maximum(0.02, 0.3 * buy * (1 - 0.3 * np.exp(-((hours - 12) ** 2) / 16)))
+    return BatteryProblem(
+        load_kw=load_kw,
+        pv_kw=pv_kw,
+        buy=buy,
+        sell=sell,
+        capacity_kwh=np.full(count, 10.0),
+        max_charge_kw=np.full(count, 3.0),
+        max_discharge_kw=np.full(count, 3.0),
+        charge_efficiency=np.full(count, 0.95),
+        discharge_efficiency=np.full(count, 0.95),
+        soc_initial_kwh=np.full(count, 5.0),
+        soc_min_kwh=np.zeros(count),
+        soc_final_kwh=np.full(count, 5.0),
+        step_h=1.0,
+    )
+
+
+def varied(problem: BatteryProblem, *, seed: int) -> BatteryProblem:
+    """The same days with a battery of its own in each row; every row can be met.
+
+    Capacity is 2 to 30 kWh, a full charge takes 1 to 6 hours, one-way efficiencies are 0.85 to 1, the floor is
+    up to 20 % of capacity, the initial state anything above it, and the final floor anything that can still be
+    reached.
+    """
+    rng = np.random.default_rng(seed)
+    count = problem.shape[0]
+    capacity = np.exp(rng.uniform(np.log(2), np.log(30), count))
+    floor = capacity * rng.uniform(0, 0.2, count)
+    changed = replace(
+        problem,
+        capacity_kwh=capacity,
+        max_charge_kw=capacity / rng.uniform(1, 6, count),
+        max_discharge_kw=capacity / rng.uniform(1, 6, count),
+        charge_efficiency=rng.uniform(0.85, 1, count),
+        discharge_efficiency=rng.uniform(0.85, 1, count),
+        soc_initial_kwh=floor + (capacity - floor) * rng.uniform(0, 1, count),
+        soc_min_kwh=floor,
+        soc_final_kwh=floor,
+    )
+    wanted = floor + (capacity - floor) * rng.uniform(0, 1, count)
+    demanding = replace(changed, soc_final_kwh=wanted)
+    out_of_reach = np.maximum(soc_corridor(demanding)[0][:, 0] - changed.soc_initial_kwh, 0)
+    return replace(changed, soc_final_kwh=np.maximum(wanted - 1.001 * out_of_reach, floor))

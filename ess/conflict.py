@@ -14,7 +14,7 @@ import numpy as np
 
 from ess.corridor import can_be_met
 from ess.dynamics import TOLERANCE, step_gains
-from ess.milp import SolverError
+from ess.plan import SolverError
 from ess.problem import BatteryProblem, Floats
 
 UNITS = {"soc_min_kwh": "kWh", "soc_final_kwh": "kWh", "import_limit_kw": "kW", "export_limit_kw": "kW"}

@@ -10,9 +10,10 @@ allows.
 """
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from ess.dynamics import TOLERANCE, soc_change_kwh, step_gains
+from ess.dynamics import TOLERANCE, soc_change_kwh, step_gains, stored_compiled
 from ess.problem import BatteryProblem, Floats
 
 ROUNDING = TOLERANCE / 2  # kW or kWh: a conflict so small that a replay would not see it is none
@@ -23,21 +24,12 @@ def soc_corridor(problem: BatteryProblem) -> tuple[Floats, Floats]:
 
     Where no state would do, lower is +inf and upper is -inf.
     """
-    rows, steps = problem.shape
-    lower, upper = np.empty((rows, steps + 1)), np.empty((rows, steps + 1))
-    lower[:, steps] = np.maximum(problem.soc_min_kwh[:, -1], problem.soc_final_kwh)
-    upper[:, steps] = problem.capacity_kwh
-    least_kw, most_kw = power_range(problem)
-    most_drop, most_rise = _change(problem, least_kw), _change(problem, most_kw)
-    blocked = least_kw > most_kw + ROUNDING
-    for t in range(steps - 1, -1, -1):
-        floor = problem.soc_min_kwh[:, t - 1] if t else -np.inf  # the initial state is given
-        ceiling = problem.capacity_kwh if t else np.inf
-        lower[:, t] = np.maximum(lower[:, t + 1] - most_rise[:, t], floor)
-        upper[:, t] = np.minimum(upper[:, t + 1] - most_drop[:, t], ceiling)
-        empty = blocked[:, t] | (lower[:, t] > upper[:, t] + ROUNDING)
-        lower[empty, t], upper[empty, t] = np.inf, -np.inf
-    return lower, upper
+    gain, loss = step_gains(problem)
+    end_kwh = np.maximum(problem.soc_min_kwh[:, -1], problem.soc_final_kwh)
+    found: tuple[Floats, Floats] = _backwards(
+        *power_range(problem), problem.soc_min_kwh, end_kwh, problem.capacity_kwh, gain, loss
+    )
+    return found
 
 
 def can_be_met(problem: BatteryProblem) -> NDArray[np.bool_]:
@@ -78,6 +70,26 @@ def power_range(problem: BatteryProblem) -> tuple[Floats, Floats]:
     least_kw = np.maximum(-problem.max_discharge_kw[:, None], -problem.export_limit_kw - problem.net_load_kw)
     most_kw = np.minimum(problem.max_charge_kw[:, None], problem.import_limit_kw - problem.net_load_kw)
     return least_kw, most_kw
+
+
+@njit(cache=True, nogil=True)
+def _backwards(least_kw, most_kw, floor_kwh, end_kwh, capacity_kwh, gain, loss):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, PLR0913, PLR0917
+    """The recursion of ``soc_corridor`` over all rows."""
+    rows, steps = least_kw.shape
+    lower, upper = np.empty((rows, steps + 1)), np.empty((rows, steps + 1))
+    for row in range(rows):
+        low, high = end_kwh[row], capacity_kwh[row]
+        lower[row, steps], upper[row, steps] = low, high
+        for t in range(steps - 1, -1, -1):
+            least, most = least_kw[row, t], most_kw[row, t]
+            low -= stored_compiled(max(most, 0.0), max(-most, 0.0), gain[row], loss[row])
+            high -= stored_compiled(max(least, 0.0), max(-least, 0.0), gain[row], loss[row])
+            if t > 0:  # the initial state is given
+                low, high = max(low, floor_kwh[row, t - 1]), min(high, capacity_kwh[row])
+            if least > most + ROUNDING or low > high + ROUNDING:
+                low, high = np.inf, -np.inf
+            lower[row, t], upper[row, t] = low, high
+    return lower, upper
 
 
 def _change(problem: BatteryProblem, power_kw: Floats) -> Floats:

@@ -9,6 +9,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from domain.battery import Battery
@@ -38,7 +39,8 @@ class Replay:
 def soc_change_kwh(charge_kw: Floats, discharge_kw: Floats, problem: BatteryProblem) -> Floats:
     """Energy that enters the store in each interval, kWh, shape (n, T); see the equation above."""
     gain, loss = step_gains(problem)
-    return gain[:, None] * charge_kw - loss[:, None] * discharge_kw
+    change: Floats = _stored(charge_kw, discharge_kw, gain[:, None], loss[:, None])
+    return change
 
 
 def step_gains(problem: BatteryProblem) -> tuple[Floats, Floats]:
@@ -55,19 +57,28 @@ def replay(problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats) -> 
     for name, values in (("charge_kw", charge_kw), ("discharge_kw", discharge_kw)):
         if values.shape != problem.shape:
             raise FieldError(name, f"must have shape {problem.shape}, got {values.shape}")
-    change_kwh = soc_change_kwh(charge_kw, discharge_kw, problem)
-    soc_kwh = problem.soc_initial_kwh[:, None] + np.cumsum(change_kwh, axis=1)
-    grid_kw = problem.net_load_kw + charge_kw - discharge_kw
-    price = np.where(grid_kw > 0, problem.buy, problem.sell)
-    violations = _first_violations(_excesses(problem, charge_kw, discharge_kw, soc_kwh, grid_kw))
+    soc_kwh, grid_kw, cost, wear_cost, feasible = _walked(problem, charge_kw, discharge_kw)
+    violations = [""] * len(feasible)
+    broken = np.flatnonzero(~feasible)
+    if broken.size:
+        part = problem.rows(broken)
+        excesses = _excesses(part, charge_kw[broken], discharge_kw[broken], soc_kwh[broken], grid_kw[broken])
+        for row, violation in zip(broken.tolist(), _first_violations(excesses), strict=True):
+            violations[row] = violation
     return Replay(
         soc_kwh=soc_kwh,
         grid_kw=grid_kw,
-        cost=problem.step_h * (price * grid_kw).sum(axis=1),
-        wear_cost=problem.step_h * discharge_kw.sum(axis=1) * problem.degradation_cost_per_kwh,
-        feasible=np.array([not violation for violation in violations]),
-        violations=violations,
+        cost=cost,
+        wear_cost=wear_cost,
+        feasible=feasible,
+        violations=tuple(violations),
     )
+
+
+def cost_with_wear(problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats) -> Floats:
+    """What every method minimises, (n,): cost of the energy over the connection, plus wear."""
+    _, _, cost, wear_cost, _ = _walked(problem, charge_kw, discharge_kw)
+    return cost + wear_cost
 
 
 def single_step(
@@ -85,7 +96,94 @@ def single_step(
     most_charge_kw = min(battery.max_charge_kw, max(battery.capacity_kwh - soc_kwh, 0.0) / gain)
     most_discharge_kw = min(battery.max_discharge_kw, max(soc_kwh - battery.soc_min_kwh, 0.0) / loss)
     power_kw = min(max(requested_kw, -most_discharge_kw), most_charge_kw)
-    return power_kw, soc_kwh + gain * max(power_kw, 0.0) - loss * max(-power_kw, 0.0)
+    return power_kw, soc_kwh + _stored(max(power_kw, 0.0), max(-power_kw, 0.0), gain, loss)
+
+
+def _stored(charge_kw, discharge_kw, gain, loss):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """The equation itself, for floats and arrays; ``stored_compiled`` is the same in compiled loops."""
+    return gain * charge_kw - loss * discharge_kw
+
+
+stored_compiled = njit(inline="always")(_stored)
+
+
+def _walked(
+    problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats
+) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
+    """(SoC kWh (n, T), grid kW (n, T), cost (n,), wear cost (n,), feasible (n,))."""
+    gain, loss = step_gains(problem)
+    walked: tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]] = _walk(
+        charge_kw,
+        discharge_kw,
+        problem.load_kw,
+        problem.pv_kw,
+        problem.buy,
+        problem.sell,
+        problem.import_limit_kw,
+        problem.export_limit_kw,
+        problem.soc_min_kwh,
+        problem.capacity_kwh,
+        problem.max_charge_kw,
+        problem.max_discharge_kw,
+        gain,
+        loss,
+        problem.soc_initial_kwh,
+        problem.soc_final_kwh,
+        problem.degradation_cost_per_kwh,
+        problem.step_h,
+    )
+    return walked
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _walk(  # type: ignore[no-untyped-def] # noqa: ANN202, PLR0913, PLR0917
+    charge_kw,  # noqa: ANN001
+    discharge_kw,  # noqa: ANN001
+    load_kw,  # noqa: ANN001
+    pv_kw,  # noqa: ANN001
+    buy,  # noqa: ANN001
+    sell,  # noqa: ANN001
+    import_limit_kw,  # noqa: ANN001
+    export_limit_kw,  # noqa: ANN001
+    floor_kwh,  # noqa: ANN001
+    capacity_kwh,  # noqa: ANN001
+    max_charge_kw,  # noqa: ANN001
+    max_discharge_kw,  # noqa: ANN001
+    gain,  # noqa: ANN001
+    loss,  # noqa: ANN001
+    initial_kwh,  # noqa: ANN001
+    final_kwh,  # noqa: ANN001
+    wear,  # noqa: ANN001
+    step_h,  # noqa: ANN001
+):
+    """One pass over all rows; a limit is kept where the comparison holds, so that NaN breaks it."""
+    rows, steps = charge_kw.shape
+    soc_kwh, grid_kw = np.empty((rows, steps)), np.empty((rows, steps))
+    cost, wear_cost = np.empty(rows), np.empty(rows)
+    feasible = np.empty(rows, dtype=np.bool_)
+    for row in range(rows):
+        soc, paid, discharged, kept = initial_kwh[row], 0.0, 0.0, True
+        most_charge, most_discharge = max_charge_kw[row] + TOLERANCE, max_discharge_kw[row] + TOLERANCE
+        full = capacity_kwh[row] + TOLERANCE
+        for t in range(steps):
+            charge, discharge = charge_kw[row, t], discharge_kw[row, t]
+            soc += stored_compiled(charge, discharge, gain[row], loss[row])
+            grid = load_kw[row, t] - pv_kw[row, t] + charge - discharge
+            paid += grid * (buy[row, t] if grid > 0.0 else sell[row, t])
+            discharged += discharge
+            soc_kwh[row, t], grid_kw[row, t] = soc, grid
+            kept &= (
+                (-TOLERANCE <= charge <= most_charge)
+                & (-TOLERANCE <= discharge <= most_discharge)
+                & (min(charge, discharge) <= TOLERANCE)
+                & (floor_kwh[row, t] - TOLERANCE <= soc <= full)
+                & (grid <= import_limit_kw[row, t] + TOLERANCE)
+                & (-grid <= export_limit_kw[row, t] + TOLERANCE)
+            )
+        cost[row] = step_h * paid
+        wear_cost[row] = step_h * discharged * wear[row]
+        feasible[row] = kept & (soc >= final_kwh[row] - TOLERANCE)
+    return soc_kwh, grid_kw, cost, wear_cost, feasible
 
 
 def _excesses(

@@ -27,6 +27,7 @@ import numpy as np
 
 from ess.corridor import follow, power_range
 from ess.dynamics import replay, step_gains
+from ess.plan import Plan, SolverError
 from ess.problem import BatteryProblem, Floats
 
 BLOCK_ROWS = 16
@@ -46,10 +47,6 @@ PARAMETERS = (
 _SOLVING = Lock()  # a compiled model carries its parameters' values
 
 
-class SolverError(RuntimeError):
-    """HiGHS returned no optimum; the message holds its status."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Model:
     parameters: dict[str, cp.Parameter]
@@ -61,7 +58,12 @@ class _Model:
 
 
 def plan(problem: BatteryProblem) -> tuple[Floats, Floats]:
-    """(charge kW, discharge kW), each (n, T), of least cost. Every row must be one that can be met.
+    """(charge kW, discharge kW), each (n, T), of least cost; see ``certified_plan``."""
+    return certified_plan(problem)[:2]
+
+
+def certified_plan(problem: BatteryProblem) -> Plan:
+    """The plan of least cost, and the solver's own lower bound. Every row must be one that can be met.
 
     Raises:
         SolverError: HiGHS did not reach an optimum.
@@ -72,13 +74,14 @@ def plan(problem: BatteryProblem) -> tuple[Floats, Floats]:
     inexact = ~judged.feasible | (reached > bound + COST_TOLERANCE * (1 + np.abs(bound)))
     for row in np.flatnonzero(inexact).tolist():
         one = problem.rows([row])
-        net_kw, _ = _solve(one, exclusive=True)
+        net_kw, least = _solve(one, exclusive=True)
         charge_kw[row], discharge_kw[row] = (values[0] for values in follow(one, net_kw))
-    return charge_kw, discharge_kw
+        bound[row] = least[0] - MIP_GAP * abs(least[0])
+    return Plan(charge_kw, discharge_kw, bound)
 
 
-def relaxed_plan(problem: BatteryProblem) -> tuple[Floats, Floats, Floats]:
-    """(charge kW, discharge kW, lower bound of cost (n,)) of the linear relaxation, made to keep every limit.
+def relaxed_plan(problem: BatteryProblem) -> Plan:
+    """The plan of the linear relaxation, made to keep every limit, and its cost before that as the bound.
 
     Raises:
         SolverError: as ``plan``.
@@ -86,7 +89,7 @@ def relaxed_plan(problem: BatteryProblem) -> tuple[Floats, Floats, Floats]:
     blocks = [problem.rows(slice(at, at + BLOCK_ROWS)) for at in range(0, problem.shape[0], BLOCK_ROWS)]
     solved = [_solve(block, exclusive=False) for block in blocks]
     charge_kw, discharge_kw = follow(problem, np.concatenate([net_kw for net_kw, _ in solved]))
-    return charge_kw, discharge_kw, np.concatenate([bound for _, bound in solved])
+    return Plan(charge_kw, discharge_kw, np.concatenate([bound for _, bound in solved]))
 
 
 def _solve(problem: BatteryProblem, *, exclusive: bool) -> tuple[Floats, Floats]:

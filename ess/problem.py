@@ -1,7 +1,7 @@
 """What a battery scheduler is asked, for n batteries over T intervals at once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Self, TypedDict
 
 import numpy as np
@@ -82,33 +82,12 @@ class BatteryProblem:
     degradation_cost_per_kwh: Floats = field(default_factory=lambda: np.array(0.0))
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.load_kw)
-        if len(shape) != len(("n", "T")) or 0 in shape:
-            raise FieldError("load_kw", f"must have shape (n, T), got {shape}")
-        if not 0 < self.step_h < np.inf:
-            raise FieldError("step_h", f"must be above 0, got {self.step_h}")
-        for name in SERIES + LIMITS:
-            object.__setattr__(self, name, _shaped(getattr(self, name), name, shape))
-        floor = np.asarray(self.soc_min_kwh, dtype=np.float64)
-        floor = np.repeat(floor[:, None], shape[1], axis=1) if floor.ndim == 1 else floor
-        object.__setattr__(self, FLOOR, _shaped(floor, FLOOR, shape))
-        for name in (*RATINGS, *EFFICIENCIES, *STATES, WEAR):
-            object.__setattr__(self, name, _shaped(getattr(self, name), name, shape[:1]))
-        for name in SERIES:
-            _require(np.isfinite(getattr(self, name)), name, "must be finite")
-        for name in LIMITS:
-            _require(getattr(self, name) >= 0, name, "must not be negative")
-        for name in (*RATINGS, WEAR):
-            values = getattr(self, name)
-            _require((values >= 0) & np.isfinite(values), name, "must be finite and not negative")
-        for name in EFFICIENCIES:
-            values = getattr(self, name)
-            _require((values > 0) & (values <= 1), name, "must lie in (0, 1]")
-        for name in STATES:
-            values = getattr(self, name)
-            _require((values >= 0) & (values <= self.capacity_kwh), name, "must lie in [0, capacity_kwh]")
-        sound = (self.soc_min_kwh >= 0) & (self.soc_min_kwh <= self.capacity_kwh[:, None])
-        _require(sound, FLOOR, "must lie in [0, capacity_kwh]")
+        values = _shaped_fields({item.name: getattr(self, item.name) for item in fields(self)})
+        for name, shaped in values.items():
+            object.__setattr__(self, name, shaped)
+        for name, complaint, sound in _conditions(values):
+            if not sound.all():
+                raise FieldError(f"{name}[{np.argwhere(~sound)[0][0]}]", complaint)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -127,8 +106,78 @@ class BatteryProblem:
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
-def _shaped(values: Floats, name: str, shape: tuple[int, ...]) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
+@dataclass(frozen=True, slots=True, eq=False)
+class Screened:
+    """What was asked for n rows: ``problem`` of the sound ``rows`` (None: there are none), ``faults`` of others.
+
+    ``shape`` is (n, T) of all.
+    """
+
+    shape: tuple[int, int]
+    rows: NDArray[np.intp]
+    problem: BatteryProblem | None
+    faults: dict[int, str]
+
+
+def screen(arrays: Mapping[str, Floats | float]) -> Screened:
+    """Take the rows that make a ``BatteryProblem`` and name the first fault of each other one.
+
+    Raises:
+        FieldError: what is wrong is no single row's: a field is missing, or its shape is wrong.
+    """
+    for item in fields(BatteryProblem):
+        if item.name not in arrays and item.name not in (*LIMITS, WEAR):
+            raise FieldError(item.name, "is missing")
+    values = _shaped_fields({**dict.fromkeys(LIMITS, np.array(np.inf)), WEAR: np.array(0.0), **arrays})
+    faults: dict[int, str] = {}
+    for name, complaint, sound in _conditions(values):
+        by_row = sound if sound.ndim == 1 else sound.all(axis=1)
+        for row in np.flatnonzero(~by_row).tolist():
+            faults.setdefault(row, f"{name}: {complaint}")
+    count, steps = values["load_kw"].shape
+    rows = np.array([row for row in range(count) if row not in faults], dtype=np.intp)
+    sound = {name: array[rows] for name, array in values.items()}
+    problem = BatteryProblem(**sound, step_h=float(arrays["step_h"])) if rows.size else None
+    return Screened((count, steps), rows, problem, faults)
+
+
+def _shaped_fields(given: Mapping[str, Floats | float]) -> dict[str, Floats]:
+    """Every array of a problem in its own shape; ``step_h`` is only checked."""
+    shape = np.shape(given["load_kw"])
+    if len(shape) != len(("n", "T")) or 0 in shape:
+        raise FieldError("load_kw", f"must have shape (n, T), got {shape}")
+    if not 0 < given["step_h"] < np.inf:
+        raise FieldError("step_h", f"must be above 0, got {given['step_h']}")
+    values = {name: _shaped(given[name], name, shape) for name in SERIES + LIMITS}
+    floor = _numbers(given[FLOOR], FLOOR)
+    floor = np.repeat(floor[:, None], shape[1], axis=1) if floor.ndim == 1 else floor
+    values[FLOOR] = _shaped(floor, FLOOR, shape)
+    for name in (*RATINGS, *EFFICIENCIES, *STATES, WEAR):
+        values[name] = _shaped(given[name], name, shape[:1])
+    return values
+
+
+def _conditions(values: Mapping[str, Floats]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """(field, what it must be, whether it is: (n,) or (n, T))."""
+    capacity_kwh = values["capacity_kwh"]
+    yield "capacity_kwh", "must be finite and above 0", np.isfinite(capacity_kwh) & (capacity_kwh > 0)
+    for name in SERIES:
+        yield name, "must be finite", np.isfinite(values[name])
+    for name in LIMITS:
+        yield name, "must not be negative", values[name] >= 0
+    for name in (*RATINGS, WEAR):
+        yield name, "must be finite and not negative", (values[name] >= 0) & np.isfinite(values[name])
+    for name in EFFICIENCIES:
+        yield name, "must lie in (0, 1]", (values[name] > 0) & (values[name] <= 1)
+    for name in STATES:
+        sound = (values[name] >= 0) & (values[name] <= capacity_kwh)
+        yield name, "must lie in [0, capacity_kwh]", sound
+    floor = values[FLOOR]
+    yield FLOOR, "must lie in [0, capacity_kwh]", (floor >= 0) & (floor <= capacity_kwh[:, None])
+
+
+def _shaped(values: Floats | float, name: str, shape: tuple[int, ...]) -> Floats:
+    array = _numbers(values, name)
     if array.ndim == 0 and name in (*LIMITS, WEAR):
         return np.full(shape, array)
     if array.shape != shape:
@@ -136,6 +185,9 @@ def _shaped(values: Floats, name: str, shape: tuple[int, ...]) -> Floats:
     return array
 
 
-def _require(sound: NDArray[np.bool_], name: str, complaint: str) -> None:
-    if not sound.all():
-        raise FieldError(f"{name}[{np.argwhere(~sound)[0][0]}]", complaint)
+def _numbers(values: Floats | float, name: str) -> Floats:
+    try:
+        array = np.asarray(values, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise FieldError(name, f"must hold numbers: {error}") from error
+    return array if array.flags.writeable else array.copy()  # compiled loops know one kind of array

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pkgutil import resolve_name
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,28 +11,39 @@ from numpy.typing import NDArray
 from domain.errors import FieldError
 from domain.schedule import Schedule
 from domain.time import TimeGrid
-from ess import milp, rule
 from ess.conflict import UNITS, find_conflict
 from ess.corridor import can_be_met
 from ess.dynamics import replay
-from ess.milp import SolverError
+from ess.plan import Plan, SolverError
 from ess.problem import BatteryProblem, Floats
 
-Plan = tuple[Floats, Floats]  # charge kW and discharge kW, each (n, T)
 Planner = Callable[[BatteryProblem], Plan]
 
-PLANNERS: dict[str, Planner] = {
-    "milp": milp.plan,
-    "lp": lambda problem: milp.relaxed_plan(problem)[:2],
-    "rule": rule.plan,
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Where a method is, and what it is good for; imported when it is first asked for.
+
+    ``planner`` names a function ("module:name") from a problem to (charge kW, discharge kW[, bound (n,)]).
+    """
+
+    planner: str
+    merit: str
+
+    def plan(self, problem: BatteryProblem) -> Plan:
+        """What the method answers; no bound where it proves none."""
+        answer = resolve_name(self.planner)(problem)
+        return answer if isinstance(answer, Plan) else Plan.unproven(*answer)
+
+
+METHODS = {
+    "exact": Method("ess.exact:certified_plan", "least cost, proven by its dual"),
+    "milp": Method("ess.milp:certified_plan", "least cost, solved exactly"),
+    "lp": Method("ess.milp:relaxed_plan", "least cost of the linear relaxation, made to keep every limit"),
+    "rule": Method("ess.rule:plan", "stores surplus and covers deficit"),
 }
-CHAINS = {"auto": ("milp", "rule"), "milp": ("milp",), "lp": ("lp",), "rule": ("rule",)}
-MERITS = {
-    "milp": "least cost, solved exactly",
-    "lp": "least cost of the linear relaxation, made to keep every limit",
-    "rule": "stores surplus and covers deficit",
-    "idle": "no action",
-}
+CHAINS = {"auto": ("exact", "rule")} | {name: (name,) for name in METHODS}
+IDLE = "no action"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,15 +52,17 @@ class BatterySchedule:
 
     ``charge_kw`` and ``discharge_kw`` (n, T) at the AC terminal, both >= 0; ``soc_kwh`` (n, T) at the end
     of each interval; ``cost`` (n,) of the energy over the connection; ``feasible`` (n,): every limit kept.
-    ``method`` and ``reason`` say for each row which method made the plan and why; a reason names what was
-    in conflict when no plan can keep every limit, or why an earlier method was passed over. ``seconds`` is
-    the time spent on all.
+    ``certificate`` (n,): no schedule costs less, wear included; -inf where the method proves nothing, and
+    of the nearest problem that can be met where no schedule keeps every limit. ``method`` and ``reason`` say
+    for each row which method made the plan and why; a reason names what was in conflict when no plan can keep
+    every limit, or why an earlier method was passed over. ``seconds`` is the time spent on all.
     """
 
     charge_kw: Floats
     discharge_kw: Floats
     soc_kwh: Floats
     cost: Floats
+    certificate: Floats
     feasible: NDArray[np.bool_]
     method: tuple[str, ...]
     reason: tuple[str, ...]
@@ -67,14 +81,14 @@ class BatterySchedule:
 
 
 def schedule(problem: BatteryProblem, method: str = "auto") -> BatterySchedule:
-    """Plan every row by ``method``: "milp", "lp", "rule", or "auto" (milp, and the rule where that fails).
+    """Plan every row by ``method``: one of ``METHODS``, or "auto" (exact, and the rule where that fails).
 
     A plan that its replay refuses, or that a solver does not return, gives way to the next method, in the
     end to no action. A row that no plan can satisfy is planned with the least relaxation of its limits, and
     comes back with ``feasible`` False.
 
     Raises:
-        FieldError: the method is not one of the four.
+        FieldError: there is no such method.
 
     >>> problem = BatteryProblem(
     ...     load_kw=np.array([[0.0, 2.0]]), pv_kw=np.array([[2.0, 0.0]]), step_h=1.0,
@@ -84,62 +98,73 @@ def schedule(problem: BatteryProblem, method: str = "auto") -> BatterySchedule:
     ...     soc_initial_kwh=np.array([0.0]), soc_min_kwh=np.array([0.0]), soc_final_kwh=np.array([0.0]))
     >>> plan = schedule(problem)
     >>> plan.soc_kwh.round(6).tolist(), plan.method, plan.reason
-    ([[2.0, 0.0]], ('milp',), ('least cost, solved exactly',))
+    ([[2.0, 0.0]], ('exact',), ('least cost, proven by its dual',))
     """
     if method not in CHAINS:
         raise FieldError("method", f"must be one of {', '.join(CHAINS)}, got {method!r}")
     began = time.perf_counter()
     target, notes = _least_relaxed(problem)
+    rows = problem.shape[0]
     charge_kw, discharge_kw = np.zeros(problem.shape), np.zeros(problem.shape)
-    methods = ["idle"] * len(notes)
-    pending = list(range(len(notes)))
+    certificate, methods = np.full(rows, -np.inf), np.full(rows, "", dtype=object)
+    pending = np.arange(rows)
     for name in CHAINS[method]:
-        if not pending:
+        plan, failures = _attempt(METHODS[name], target if len(pending) == rows else target.rows(pending))
+        failed = np.array([bool(failure) for failure in failures])
+        done = pending[~failed]
+        charge_kw[done], discharge_kw[done] = plan.charge_kw[~failed], plan.discharge_kw[~failed]
+        certificate[done], methods[done] = plan.bound[~failed], name
+        for row in np.flatnonzero(failed).tolist():
+            notes.setdefault(int(pending[row]), []).append(f"{name} passed over ({failures[row]})")
+        pending = pending[failed]
+        if not pending.size:
             break
-        (charges, discharges), failures = _attempt(PLANNERS[name], target.rows(pending))
-        for row, charge, discharge, failure in zip(pending, charges, discharges, failures, strict=True):
-            if failure:
-                notes[row].append(f"{name} passed over ({failure})")
-            else:
-                charge_kw[row], discharge_kw[row], methods[row] = charge, discharge, name
-        pending = [row for row, failure in zip(pending, failures, strict=True) if failure]
+    methods[pending] = "idle"
     judged = replay(problem, charge_kw, discharge_kw)
+    reasons = [METHODS[name].merit if name in METHODS else IDLE for name in methods]
+    for row, note in notes.items():
+        reasons[row] = "; ".join([*note, reasons[row]])
     return BatterySchedule(
         charge_kw=charge_kw,
         discharge_kw=discharge_kw,
         soc_kwh=judged.soc_kwh,
         cost=judged.cost,
+        certificate=certificate,
         feasible=judged.feasible,
         method=tuple(methods),
-        reason=tuple("; ".join([*note, MERITS[name]]) for note, name in zip(notes, methods, strict=True)),
+        reason=tuple(reasons),
         seconds=time.perf_counter() - began,
     )
 
 
-def _least_relaxed(problem: BatteryProblem) -> tuple[BatteryProblem, list[list[str]]]:
-    """The problem with limits moved as little as possible where they conflict; what to say of each row."""
-    notes: list[list[str]] = [[] for _ in range(problem.shape[0])]
+def _least_relaxed(problem: BatteryProblem) -> tuple[BatteryProblem, dict[int, list[str]]]:
+    """The problem with limits moved as little as possible where they conflict; what to say of such rows."""
+    conflicting = np.flatnonzero(~can_be_met(problem)).tolist()
+    if not conflicting:
+        return problem, {}
+    notes = {}
     limits = {name: getattr(problem, name).copy() for name in UNITS}
-    for row in np.flatnonzero(~can_be_met(problem)).tolist():
+    for row in conflicting:
         try:
             conflict = find_conflict(problem.rows([row]))
         except SolverError as error:
-            notes[row].append(f"no plan keeps every limit ({error})")
+            notes[row] = [f"no plan keeps every limit ({error})"]
             continue
-        notes[row].append(conflict.sentence)
+        notes[row] = [conflict.sentence]
         for name, values in limits.items():
             values[row] = getattr(conflict.relaxed, name)[0]
     return replace(problem, **limits), notes
 
 
-def _attempt(planner: Planner, problem: BatteryProblem) -> tuple[Plan, tuple[str, ...]]:
+def _attempt(method: Method, problem: BatteryProblem) -> tuple[Plan, tuple[str, ...]]:
     """A plan, and for each row why it will not do ("" where it will). A failing batch is tried row by row."""
+    rows = problem.shape[0]
     try:
-        plan = planner(problem)
+        plan = method.plan(problem)
     except SolverError as error:
-        if problem.shape[0] == 1:
-            return (np.zeros(problem.shape), np.zeros(problem.shape)), (str(error),)
-        attempts = [_attempt(planner, problem.rows([row])) for row in range(problem.shape[0])]
-        charge_kw, discharge_kw = (np.vstack([plan[part] for plan, _ in attempts]) for part in (0, 1))
-        return (charge_kw, discharge_kw), tuple(failures[0] for _, failures in attempts)
-    return plan, replay(problem, *plan).violations
+        if rows == 1:
+            return Plan.unproven(np.zeros(problem.shape), np.zeros(problem.shape)), (str(error),)
+        attempts = [_attempt(method, problem.rows([row])) for row in range(rows)]
+        parts = [np.concatenate([getattr(plan, name) for plan, _ in attempts]) for name in Plan._fields]
+        return Plan(*parts), tuple(failures[0] for _, failures in attempts)
+    return plan, replay(problem, plan.charge_kw, plan.discharge_kw).violations

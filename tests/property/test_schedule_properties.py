@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from domain.battery import Battery
-from ess import milp, rule
+from ess import exact, milp, rule
 from ess.conflict import find_conflict
 from ess.corridor import can_be_met, follow
 from ess.dynamics import replay, single_step
@@ -18,6 +18,7 @@ from ess.scheduler import schedule
 
 ROWS, STEPS = 2, 5
 quick = settings(max_examples=25, deadline=None)
+thorough = settings(max_examples=150, deadline=None)
 
 
 def floats(low, high):
@@ -72,6 +73,13 @@ def objective(judged):
     return judged.cost + judged.wear_cost
 
 
+def least_cost(problem):
+    plan = exact.plan(problem)
+    judged = replay(problem, *plan)
+    assert judged.feasible.all()
+    return objective(judged)
+
+
 @quick
 @given(problems())
 def test_a_schedule_is_feasible_exactly_where_one_exists(problem):
@@ -84,14 +92,18 @@ def test_a_schedule_is_feasible_exactly_where_one_exists(problem):
 
 @quick
 @given(problems())
-def test_the_exact_plan_costs_no_more_than_the_rule_or_the_relaxation(problem):
+def test_the_exact_plan_is_the_solvers_and_no_method_costs_less(problem):
     if (problem := met_rows(problem)) is None:
         return
-    exact = objective(replay(problem, *milp.plan(problem)))
-    relaxed = milp.relaxed_plan(problem)
-    assert (exact <= objective(replay(problem, *rule.plan(problem))) + 1e-6).all()
-    assert (exact <= objective(replay(problem, *relaxed[:2])) + 1e-6).all()
-    assert (exact >= relaxed[2] - 1e-6).all()
+    found = exact.certified_plan(problem)
+    least = objective(replay(problem, *found[:2]))
+    solved, relaxed = milp.certified_plan(problem), milp.relaxed_plan(problem)
+    assert least == pytest.approx(objective(replay(problem, *solved[:2])), abs=1e-6)
+    assert found.bound == pytest.approx(least, abs=1e-9)
+    for charge_kw, discharge_kw in (rule.plan(problem), relaxed[:2]):
+        assert (least <= objective(replay(problem, charge_kw, discharge_kw)) + 1e-9).all()
+    assert (least >= relaxed.bound - 1e-6).all()
+    assert (least >= solved.bound - 1e-6).all()
 
 
 @quick
@@ -101,9 +113,10 @@ def test_ordinary_prices_need_no_binaries(problem):
         return
     charge_kw, discharge_kw, bound = milp.relaxed_plan(problem)
     assert objective(replay(problem, charge_kw, discharge_kw)) == pytest.approx(bound, abs=1e-6)
+    assert not exact.solve(problem).searched.size
 
 
-@quick
+@thorough
 @given(problems(), floats(0, 3), floats(0, 2))
 def test_a_larger_battery_never_costs_more(problem, more_kwh, more_kw):
     if (problem := met_rows(problem)) is None:
@@ -114,8 +127,57 @@ def test_a_larger_battery_never_costs_more(problem, more_kwh, more_kw):
         max_charge_kw=problem.max_charge_kw + more_kw,
         max_discharge_kw=problem.max_discharge_kw + more_kw,
     )
-    small, large = (objective(replay(p, *milp.plan(p))) for p in (problem, larger))
-    assert (large <= small + 1e-6).all()
+    assert (least_cost(larger) <= least_cost(problem) + 1e-9).all()
+
+
+@thorough
+@given(problems(), st.permutations(range(2 * ROWS)))
+def test_the_order_of_the_rows_changes_nothing(problem, order):
+    if (problem := met_rows(problem)) is None:
+        return
+    doubled = problem.rows(np.resize(np.arange(ROWS), 2 * ROWS))
+    plan, shuffled = exact.certified_plan(doubled), exact.certified_plan(doubled.rows(order))
+    for values, moved in zip(plan, shuffled, strict=True):
+        assert (values[list(order)] == moved).all()
+
+
+@thorough
+@given(problems(), floats(0.1, 20), floats(0.1, 20))
+def test_units_of_energy_and_of_money_scale_the_cost(problem, energy, money):
+    if (problem := met_rows(problem)) is None:
+        return
+    names = ("load_kw", "pv_kw", "import_limit_kw", "export_limit_kw", "capacity_kwh", "max_charge_kw")
+    names += ("max_discharge_kw", "soc_initial_kwh", "soc_min_kwh", "soc_final_kwh")
+    scaled = {name: energy * getattr(problem, name) for name in names}
+    scaled |= {n: money * getattr(problem, n) for n in ("buy", "sell", "degradation_cost_per_kwh")}
+    expected = energy * money * least_cost(problem)
+    assert least_cost(replace(problem, **scaled)) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@thorough
+@given(problems(), st.integers(0, 3))
+def test_an_interval_in_which_nothing_may_move_shifts_the_plan_and_costs_nothing(problem, still):
+    if (problem := met_rows(problem)) is None:
+        return
+
+    def before(values, filling):
+        return np.hstack([np.full((ROWS, still), filling), values])
+
+    names = ("load_kw", "pv_kw", "import_limit_kw", "export_limit_kw", "soc_min_kwh")
+    later = {name: before(getattr(problem, name), 0.0) for name in names}
+    later |= {name: before(getattr(problem, name), 0.3) for name in ("buy", "sell")}
+    shifted = replace(problem, **later)
+    assert least_cost(shifted) == pytest.approx(least_cost(problem), abs=1e-9)
+    assert (exact.plan(shifted)[0][:, :still] == 0).all()
+
+
+@thorough
+@given(problems(), floats(0, 5))
+def test_load_that_the_sun_covers_changes_nothing(problem, covered_kw):
+    if (problem := met_rows(problem)) is None:
+        return
+    more = replace(problem, load_kw=problem.load_kw + covered_kw, pv_kw=problem.pv_kw + covered_kw)
+    assert least_cost(more) == pytest.approx(least_cost(problem), abs=1e-9)
 
 
 @settings(max_examples=80, deadline=None)

@@ -5,6 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from ess import exact
 from ess.__main__ import main
 from ess.dynamics import replay
 
@@ -21,7 +22,7 @@ def run(tmp_path, *options):
     return status, tmp_path / "out.npz"
 
 
-@pytest.mark.parametrize("method", ["milp", "rule"])
+@pytest.mark.parametrize("method", ["exact", "milp", "rule"])
 def test_round_trip(tmp_path, homes, method):
     problem = homes()
     save(
@@ -32,7 +33,7 @@ def test_round_trip(tmp_path, homes, method):
     status, out = run(tmp_path, "--method", method)
     assert status == 0
     with np.load(out) as plan:
-        assert set(plan.files) == {"charge_kw", "discharge_kw", "soc_kwh", "cost", "seconds"}
+        assert set(plan.files) == {"charge_kw", "discharge_kw", "soc_kwh", "cost", "certificate", "seconds"}
         judged = replay(problem, plan["charge_kw"], plan["discharge_kw"])
         assert judged.feasible.all()
         assert plan["cost"] == pytest.approx(judged.cost)
@@ -46,6 +47,59 @@ def test_limits_are_read(tmp_path, homes, capsys):
     assert status == 3
     assert out.exists()
     assert "row 0: import_limit_kw" in capsys.readouterr().err
+
+
+def test_a_hostile_row_is_refused_and_leaves_the_others_alone(tmp_path, homes, capsys):
+    problem = homes(n=6)
+    arrays = {item.name: getattr(problem, item.name).copy() for item in fields(problem) if item.name != "step_h"}
+    arrays["load_kw"][0, 3] = np.nan
+    arrays["soc_initial_kwh"][1] = 2 * arrays["capacity_kwh"][1]
+    arrays["soc_final_kwh"][2] = arrays["capacity_kwh"][2]
+    arrays["max_charge_kw"][2] = 1e-3
+    arrays["capacity_kwh"][3] = 0.0
+    np.savez(tmp_path / "in.npz", **arrays, step_h=problem.step_h)
+    status, out = run(tmp_path, "--method", "exact")
+    said = capsys.readouterr().err
+    assert status == 3
+    assert "row 0: load_kw: must be finite" in said
+    assert "row 1: soc_initial_kwh: must lie in [0, capacity_kwh]" in said
+    assert "row 2: soc_final_kwh cannot be kept; least relaxation" in said
+    assert "row 3: capacity_kwh: must be finite and above 0" in said
+    alone = problem.rows([4, 5])
+    with np.load(out) as plan:
+        assert np.isnan(plan["cost"]).tolist() == [True, True, False, True, False, False]
+        assert np.isnan(plan["soc_kwh"]).all(axis=1).tolist() == [True, True, False, True, False, False]
+        assert plan["charge_kw"][4:] == pytest.approx(exact.plan(alone)[0])
+
+
+def test_a_file_without_a_sound_row_is_answered_with_nothing(tmp_path, homes, capsys):
+    save(tmp_path / "in.npz", homes(n=1))
+    with np.load(tmp_path / "in.npz") as given:
+        np.savez(tmp_path / "in.npz", **{**given, "buy": np.full((1, 12), np.inf)})
+    status, out = run(tmp_path, "--method", "exact")
+    assert status == 3
+    assert "row 0: buy: must be finite" in capsys.readouterr().err
+    with np.load(out) as plan:
+        assert np.isnan(plan["charge_kw"]).all()
+        assert plan["seconds"] == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_what_is_no_archive_is_refused(tmp_path, capsys, content):
+    (tmp_path / "in.npz").write_bytes(content)
+    assert run(tmp_path)[0] == 2
+    assert "instances: in.npz is no archive of numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("field", "value"), [("buy", "dear"), ("step_h", [1.0, 1.0]), ("load_kw", [[1, 2]])])
+def test_what_is_no_single_rows_fault_is_refused(tmp_path, homes, capsys, field, value):
+    save(tmp_path / "in.npz", homes())
+    with np.load(tmp_path / "in.npz") as given:
+        np.savez(tmp_path / "in.npz", **{**given, field: np.array(value)})
+    status, out = run(tmp_path)
+    assert status == 2
+    assert not out.exists()
+    assert capsys.readouterr().err
 
 
 def test_an_incomplete_file_is_refused(tmp_path, homes, capsys):

@@ -1,8 +1,8 @@
 """Days to train and measure on: measured days of the Fontana homes, and synthetic ones of the seed's kind.
 
-The synthetic day (a sine of sun, two humps of load, a noisy two-level price, a feed-in price of 30 % that dips
-at noon, a battery of 10 kWh and 3 kW) is that of the learning-to-optimise system this room grew from:
-E. Safarzadeh-Ravajiri, Learning to Optimize for BESS Day-Ahead Scheduling, 2025 (MIT licence).
+The synthetic day (a sine of sun, two humps of load, a noisy two-level price, a feed-in price of 30 % that
+dips at noon, a battery of 10 kWh and 3 kW) is that of the learning-to-optimise system this room grew from: E.
+Safarzadeh-Ravajiri, Learning to Optimize for BESS Day-Ahead Scheduling, 2025 (MIT licence).
 
 Whoever trains, trains on days before ``TEST_FROM`` (and chooses between models on those from
 ``VALIDATE_FROM``); figures that are shown come from days after it.
@@ -11,20 +11,24 @@ Whoever trains, trains on days before ``TEST_FROM`` (and chooses between models 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from domain.errors import FieldError
 from ess.corridor import soc_corridor
-from ess.problem import BatteryProblem, Floats
+from ess.problem import EFFICIENCIES, FLOOR, RATINGS, SERIES, STATES, BatteryProblem, Floats
 
 BUILDINGS = Path(__file__).resolve().parents[1] / "data" / "buildings"
 FEED_IN_PER_KWH = 0.08  # as in scenarios/fontana.yaml
 HOURS = 24
 PAST_DAYS = 14
+PEAK_HOURS = (16, 21)  # of the synthetic day, both included
+BEGIN = date(2016, 8, 1)
 FIRST_DAY, VALIDATE_FROM, TEST_FROM, LAST_DAY = (
-    date(2016, 8, 1) + timedelta(days=PAST_DAYS),
+    BEGIN + timedelta(days=PAST_DAYS),
     date(2017, 4, 13),
     date(2017, 5, 20),
     date(2017, 7, 30),
@@ -51,51 +55,61 @@ class HomeDays:
         )
 
 
-def home_days(first: date, last: date, folder: Path = BUILDINGS) -> HomeDays:
-    """Every home's days from ``first`` to ``last``, both included; by day, then by home.
+def home_year(folder: Path = BUILDINGS) -> BatteryProblem:
+    """The whole year of every home, (11, 8760), its battery half full at both ends; it begins at 23:00.
 
-    ``folder`` holds the three Fontana files as ``data/README.md`` describes them: measured hours are labelled by
-    their end, the tariff (as in scenarios/fontana.yaml) by the clock at their start. Prices are USD per kWh.
+    ``folder`` holds the three Fontana files as ``data/README.md`` describes them: measured hours are labelled
+    by their end, the tariff (as in scenarios/fontana.yaml) by the clock at their start. Prices are USD per kWh.
     """
     table = pd.read_csv(folder / "fontana_buildings_01_11.csv.gz")
-    ratings = pd.read_csv(folder / "fontana_building_attributes.csv")
-    homes = ratings["building"].to_numpy()
-    load_kw = _from_midnight(table["load_kwh"], len(homes))
-    pv_kw = _from_midnight(table["pv_w_per_kwp"] / 1e3, len(homes))
-    pv_kw = pv_kw * ratings["pv_nominal_kw"].to_numpy()[:, None, None]
-    buy = pd.read_csv(folder / "fontana_tariff_carbon.csv.gz")["tariff_usd_per_kwh"].to_numpy()
-    buy = buy.reshape(-1, HOURS)
-    begin, end = ((day - date(2016, 8, 1)).days for day in (first, last + timedelta(days=1)))
-    days = np.repeat(np.arange(begin, end), len(homes))
-    home = np.tile(np.arange(len(homes)), end - begin)
-    net_kw = load_kw - pv_kw
-    past = np.stack([net_kw[home, days - ago] for ago in range(PAST_DAYS, 0, -1)], axis=1)
-    capacity = ratings["battery_kwh"].to_numpy(dtype=float)[home]
-    power = ratings["battery_kw"].to_numpy(dtype=float)[home]
-    efficiency = np.sqrt(ratings["battery_efficiency"].to_numpy(dtype=float)[home])
-    problem = BatteryProblem(
-        load_kw=load_kw[home, days],
-        pv_kw=pv_kw[home, days],
-        buy=buy[days],
-        sell=np.full((len(home), HOURS), FEED_IN_PER_KWH),
+    ratings = pd.read_csv(folder / "fontana_building_attributes.csv").to_dict("list")
+    tariff = pd.read_csv(folder / "fontana_tariff_carbon.csv.gz")["tariff_usd_per_kwh"]
+    load_kw = np.array(table["load_kwh"], dtype=np.float64).reshape(len(ratings["building"]), -1)
+    yield_kw_per_kwp = np.array(table["pv_w_per_kwp"], dtype=np.float64).reshape(load_kw.shape) / 1e3
+    capacity, power, efficiency, pv_nominal_kw = (
+        np.array(ratings[name], dtype=np.float64)
+        for name in ("battery_kwh", "battery_kw", "battery_efficiency", "pv_nominal_kw")
+    )
+    return BatteryProblem(
+        load_kw=load_kw,
+        pv_kw=yield_kw_per_kwp * pv_nominal_kw[:, None],
+        buy=np.broadcast_to(np.roll(tariff, 1), load_kw.shape),
+        sell=np.full(load_kw.shape, FEED_IN_PER_KWH),
         capacity_kwh=capacity,
         max_charge_kw=power,
         max_discharge_kw=power,
-        charge_efficiency=efficiency,
-        discharge_efficiency=efficiency,
+        charge_efficiency=np.sqrt(efficiency),
+        discharge_efficiency=np.sqrt(efficiency),
         soc_initial_kwh=capacity / 2,
-        soc_min_kwh=np.zeros(len(home)),
+        soc_min_kwh=np.zeros(len(capacity)),
         soc_final_kwh=capacity / 2,
         step_h=1.0,
     )
-    return HomeDays(problem, homes[home], np.datetime64("2016-08-01") + days, past)
 
 
-def _from_midnight(hour_ending: "pd.Series[float]", homes: int) -> Floats:
-    """(homes, days, 24) from hours of which the first ends at a midnight; the last day lacks its last hour."""
-    hours = hour_ending.to_numpy().reshape(homes, -1)[:, 1:]
-    whole_days = hours.shape[1] // HOURS
-    return hours[:, : whole_days * HOURS].reshape(homes, whole_days, HOURS)
+def home_days(first: date, last: date, folder: Path = BUILDINGS) -> HomeDays:
+    """Every home's days from ``first`` to ``last``, both included; by day, then by home.
+
+    Raises:
+        FieldError: a day, or a day of its past, lies outside the year.
+    """
+    if first < FIRST_DAY or last > LAST_DAY or last < first:
+        raise FieldError("first", f"days must lie between {FIRST_DAY} and {LAST_DAY}")
+    year = home_year(folder)
+    begin, end = ((day - BEGIN).days for day in (first, last + timedelta(days=1)))
+    days = np.repeat(np.arange(begin, end), year.shape[0])
+    home = np.tile(np.arange(year.shape[0]), end - begin)
+    arrays: dict[str, Any] = {name: _by_day(getattr(year, name))[home, days] for name in (*SERIES, FLOOR)}
+    arrays |= {name: getattr(year, name)[home] for name in (*RATINGS, *EFFICIENCIES, *STATES)}
+    net_kw = _by_day(year.net_load_kw)
+    past = np.stack([net_kw[home, days - ago] for ago in range(PAST_DAYS, 0, -1)], axis=1)
+    return HomeDays(BatteryProblem(**arrays, step_h=year.step_h), home + 1, np.datetime64(BEGIN) + days, past)
+
+
+def _by_day(hours: Floats) -> Floats:
+    """(homes, days, 24) from a year whose first hour ends at a midnight; a last part of a day is left."""
+    whole_days = (hours.shape[1] - 1) // HOURS
+    return hours[:, 1 : 1 + whole_days * HOURS].reshape(len(hours), whole_days, HOURS)
 
 
 def seed_days(count: int, *, seed: int) -> BatteryProblem:
@@ -112,7 +126,9 @@ def seed_days(count: int, *, seed: int) -> BatteryProblem:
     load = per_day(2.0, 3.0) * morning + per_day(3.0, 4.5) * evening + per_day(0.5, 1.0)
     load_kw = np.maximum(0, load + rng.normal(0, 0.1, shape))
     base, peak = per_day(0.10, 0.15), per_day(0.25, 0.35)
-    buy = np.where((hours >= 16) & (hours <= 21), peak, base) + rng.normal(0, 0.02, shape)
+    buy = np.where((hours >= PEAK_HOURS[0]) & (hours <= PEAK_HOURS[1]), peak, base) + rng.normal(
+        0, 0.02, shape
+    )
     buy = np.maximum(0.05, buy)
     sell = np.maximum(0.02, 0.3 * buy * (1 - 0.3 * np.exp(-((hours - 12) ** 2) / 16)))
     return BatteryProblem(
@@ -135,9 +151,9 @@ def seed_days(count: int, *, seed: int) -> BatteryProblem:
 def varied(problem: BatteryProblem, *, seed: int) -> BatteryProblem:
     """The same days with a battery of its own in each row; every row can be met.
 
-    Capacity is 2 to 30 kWh, a full charge takes 1 to 6 hours, one-way efficiencies are 0.85 to 1, the floor is
-    up to 20 % of capacity, the initial state anything above it, and the final floor anything that can still be
-    reached.
+    Capacity is 2 to 30 kWh, a full charge takes 1 to 6 hours, one-way efficiencies are 0.85 to 1, the floor
+    is up to 20 % of capacity, the initial state anything above it, and the final floor anything that can
+    still be reached.
     """
     rng = np.random.default_rng(seed)
     count = problem.shape[0]

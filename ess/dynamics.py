@@ -7,6 +7,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -99,7 +100,7 @@ def single_step(
     return power_kw, soc_kwh + _stored(max(power_kw, 0.0), max(-power_kw, 0.0), gain, loss)
 
 
-def _stored(charge_kw, discharge_kw, gain, loss):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _stored(charge_kw: Any, discharge_kw: Any, gain: Any, loss: Any) -> Any:  # noqa: ANN401
     """The equation itself, for floats and arrays; ``stored_compiled`` is the same in compiled loops."""
     return gain * charge_kw - loss * discharge_kw
 
@@ -136,25 +137,25 @@ def _walked(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _walk(  # type: ignore[no-untyped-def] # noqa: ANN202, PLR0913, PLR0917
-    charge_kw,  # noqa: ANN001
-    discharge_kw,  # noqa: ANN001
-    load_kw,  # noqa: ANN001
-    pv_kw,  # noqa: ANN001
-    buy,  # noqa: ANN001
-    sell,  # noqa: ANN001
-    import_limit_kw,  # noqa: ANN001
-    export_limit_kw,  # noqa: ANN001
-    floor_kwh,  # noqa: ANN001
-    capacity_kwh,  # noqa: ANN001
-    max_charge_kw,  # noqa: ANN001
-    max_discharge_kw,  # noqa: ANN001
-    gain,  # noqa: ANN001
-    loss,  # noqa: ANN001
-    initial_kwh,  # noqa: ANN001
-    final_kwh,  # noqa: ANN001
-    wear,  # noqa: ANN001
-    step_h,  # noqa: ANN001
+def _walk(  # type: ignore[no-untyped-def]
+    charge_kw,
+    discharge_kw,
+    load_kw,
+    pv_kw,
+    buy,
+    sell,
+    import_limit_kw,
+    export_limit_kw,
+    floor_kwh,
+    capacity_kwh,
+    max_charge_kw,
+    max_discharge_kw,
+    gain,
+    loss,
+    initial_kwh,
+    final_kwh,
+    wear,
+    step_h,
 ):
     """One pass over all rows; a limit is kept where the comparison holds, so that NaN breaks it."""
     rows, steps = charge_kw.shape

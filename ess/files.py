@@ -21,7 +21,9 @@ def read_instances(path: Path) -> Screened:
     """
     try:
         with np.load(path) as archive:
-            arrays = {item.name: archive[item.name] for item in fields(BatteryProblem) if item.name in archive}
+            arrays = {
+                item.name: archive[item.name] for item in fields(BatteryProblem) if item.name in archive
+            }
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise FieldError("instances", f"{path.name} is no archive of numbers: {error}") from error
     if np.size(arrays.get("step_h", 0.0)) != 1:

@@ -14,8 +14,8 @@ class SolverError(RuntimeError):
 class Plan(NamedTuple):
     """Plans for n batteries over T intervals.
 
-    ``charge_kw`` and ``discharge_kw`` (n, T) at the AC terminal, both >= 0. ``bound`` (n,) is the certificate:
-    no plan costs less, wear included; -inf where the method proves nothing.
+    ``charge_kw`` and ``discharge_kw`` (n, T) at the AC terminal, both >= 0. ``bound`` (n,) is the
+    certificate: no plan costs less, wear included; -inf where the method proves nothing.
     """
 
     charge_kw: Floats

@@ -108,7 +108,7 @@ class BatteryProblem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Screened:
-    """What was asked for n rows: ``problem`` of the sound ``rows`` (None: there are none), ``faults`` of others.
+    """What was asked for n rows: ``problem`` of the sound ``rows`` (None: none is), ``faults`` of others.
 
     ``shape`` is (n, T) of all.
     """
@@ -136,8 +136,8 @@ def screen(arrays: Mapping[str, Floats | float]) -> Screened:
             faults.setdefault(row, f"{name}: {complaint}")
     count, steps = values["load_kw"].shape
     rows = np.array([row for row in range(count) if row not in faults], dtype=np.intp)
-    sound = {name: array[rows] for name, array in values.items()}
-    problem = BatteryProblem(**sound, step_h=float(arrays["step_h"])) if rows.size else None
+    chosen = {name: array[rows] for name, array in values.items()}
+    problem = BatteryProblem(**chosen, step_h=float(arrays["step_h"])) if rows.size else None
     return Screened((count, steps), rows, problem, faults)
 
 

@@ -1,8 +1,8 @@
 """The least-cost plan of each row, proven, in microseconds: dynamic programming over the stored energy.
 
 ``convex`` solves every row and bounds its cost from below. Rows whose prices make an interval non-convex, and
-whose plan costs more than that bound, are solved by ``general``. Both replace a MILP: see their docstrings for
-the method and its source, ``docs/ess.md`` for what was measured.
+whose plan costs more than that bound, are solved by ``general``. Both replace a MILP: see their docstrings
+for the method and its source, ``docs/ess.md`` for what was measured.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ PROVEN = 1e-10  # relative: a plan this near its bound is the optimum
 class Optimum:
     """The least-cost plans of n batteries over T intervals.
 
-    ``plan.bound`` (n,) is the certificate; ``marginal_cost`` (n, T): what one more kWh stored at the end of an
-    interval would have cost, in money per kWh, the dual of the balance of stored energy. Rows in ``searched``
-    needed the general programme; there the duals are those of the convex envelope.
+    ``plan.bound`` (n,) is the certificate; ``marginal_cost`` (n, T): what one more kWh stored at the end of
+    an interval would have cost, in money per kWh, the dual of the balance of stored energy. Rows in
+    ``searched`` needed the general programme; there the duals are those of the convex envelope.
     """
 
     plan: Plan

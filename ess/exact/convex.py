@@ -3,16 +3,16 @@
 Let x be the change of the state of charge in an interval. What the interval costs, g(x), is piecewise linear
 with at most three pieces: discharging into the grid, covering the home's deficit (or storing its surplus),
 charging from the grid. ``F_t(s)``, the least cost of ending interval t with s stored, is the infimal
-convolution of ``F_(t-1)`` and g. Where both are convex, that is a merge of two lists of slopes, and a bound on
-the state of charge cuts the list at its ends:
+convolution of ``F_(t-1)`` and g. Where both are convex, that is a merge of two lists of slopes, and a bound
+on the state of charge cuts the list at its ends:
 
     cut off at the low end    whoever keeps the floor has to use these pieces
     cut off at the high end   the battery is full: these pieces are gone for good
 
 At the end every piece with a negative slope is used. Each carries the interval that it came from, so its
 length is read back as that interval's change, and the plan is there without a search. Going backwards, the
-dual of interval t (what a stored kWh costs at the margin) is that of t + 1, cut by the slopes that were cut off
-in t; the Lagrangian at these duals is a lower bound, the certificate.
+dual of interval t (what a stored kWh costs at the margin) is that of t + 1, cut by the slopes that were cut
+off in t; the Lagrangian at these duals is a lower bound, the certificate.
 
 Where g is not convex (negative prices, feed-in above the price of import), its convex envelope takes its
 place. The bound still holds; where the plan costs no more than it, the plan is optimal all the same.
@@ -31,10 +31,11 @@ SLACK = 5e-7  # as ess.corridor.ROUNDING: a conflict that a replay would not see
 
 
 @njit(cache=True, inline="always")
-def pieces(net, buy, sell, wear, gain, loss, drawn, stored, least, most, step_h):  # noqa: PLR0913, ANN001, ANN201 (a kernel)
+def pieces(net, buy, sell, wear, gain, loss, drawn, stored, least, most, step_h):
     """(cost at the least power, its change of SoC, three slopes, three lengths) of one interval.
 
-    ``drawn`` is the energy at the terminal of a kWh taken from the store, ``stored`` that of a kWh put into it.
+    ``drawn`` is the energy at the terminal of a kWh taken from the store, ``stored`` that of a kWh put into
+    it.
     """
     slope_a, slope_c = (sell - wear) * drawn, buy * stored
     if net > 0.0:
@@ -54,7 +55,7 @@ def pieces(net, buy, sell, wear, gain, loss, drawn, stored, least, most, step_h)
 
 
 @njit(cache=True, inline="always")
-def envelope(a, b, c, la, lb, lc):  # noqa: PLR0913, ANN001, ANN201 (a kernel)
+def envelope(a, b, c, la, lb, lc):
     """Slopes and lengths of the convex envelope of three pieces; merged pieces have length 0."""
     if lb == 0.0:
         b = a if la > 0.0 else c
@@ -78,24 +79,24 @@ def envelope(a, b, c, la, lb, lc):  # noqa: PLR0913, ANN001, ANN201 (a kernel)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_rows(  # noqa: ANN201, C901, PLR0912, PLR0913, PLR0915 (a kernel: one loop, nothing but arrays)
-    net_load_kw,  # noqa: ANN001
-    buy,  # noqa: ANN001
-    sell,  # noqa: ANN001
-    import_limit_kw,  # noqa: ANN001
-    export_limit_kw,  # noqa: ANN001
-    floor_kwh,  # noqa: ANN001
-    capacity_kwh,  # noqa: ANN001
-    max_charge_kw,  # noqa: ANN001
-    max_discharge_kw,  # noqa: ANN001
-    gain,  # noqa: ANN001
-    loss,  # noqa: ANN001
-    initial_kwh,  # noqa: ANN001
-    final_kwh,  # noqa: ANN001
-    wear,  # noqa: ANN001
-    step_h,  # noqa: ANN001
+def solve_rows(
+    net_load_kw,
+    buy,
+    sell,
+    import_limit_kw,
+    export_limit_kw,
+    floor_kwh,
+    capacity_kwh,
+    max_charge_kw,
+    max_discharge_kw,
+    gain,
+    loss,
+    initial_kwh,
+    final_kwh,
+    wear,
+    step_h,
 ):
-    """(charge kW (n, T), discharge kW (n, T), marginal cost of stored energy (n, T), bound (n,), status (n,))."""
+    """(charge kW, discharge kW, marginal cost of stored energy, each (n, T); bound and status, each (n,))."""
     rows, steps = net_load_kw.shape
     charge_kw, discharge_kw = np.zeros((rows, steps)), np.zeros((rows, steps))
     marginal, bound = np.empty((rows, steps)), np.empty(rows)

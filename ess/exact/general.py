@@ -1,7 +1,7 @@
 """The general case: the same dynamic programme when prices make an interval's cost non-convex.
 
-A negative price pays for burning energy, and a feed-in price above the price of import pays for a detour: then
-g has a concave kink, and so has the value function. ``F_t`` is kept as its points, exact and piecewise
+A negative price pays for burning energy, and a feed-in price above the price of import pays for a detour:
+then g has a concave kink, and so has the value function. ``F_t`` is kept as its points, exact and piecewise
 linear; its convolution with g is the lower envelope of the convolutions of F's convex runs with those of g,
 each of them a merge of slopes. Within the bounds of the state of charge few points survive. The plan is read
 back from the stored functions, and the least value of the last one is the proof.
@@ -20,7 +20,7 @@ SAME_SLOPE = 1e-10
 
 
 @njit(cache=True, inline="always", error_model="numpy")
-def _push(s, v, count, at, value):  # noqa: ANN001, ANN202 (a kernel)
+def _push(s, v, count, at, value):
     """Append a point; one that lies on the line of its neighbours is no point."""
     if count > 0 and at - s[count - 1] <= SAME_KWH:
         v[count - 1] = min(v[count - 1], value)
@@ -35,7 +35,7 @@ def _push(s, v, count, at, value):  # noqa: ANN001, ANN202 (a kernel)
 
 
 @njit(cache=True, error_model="numpy")
-def _run_end(s, v, begin, count):  # noqa: ANN001, ANN202 (a kernel)
+def _run_end(s, v, begin, count):
     """Where the convex run that begins at point ``begin`` ends."""
     end = begin + 1
     if end >= count:
@@ -51,7 +51,7 @@ def _run_end(s, v, begin, count):  # noqa: ANN001, ANN202 (a kernel)
 
 
 @njit(cache=True, error_model="numpy")
-def _merge(fs, fv, i, i_end, gs, gv, j, j_end, out_s, out_v):  # noqa: ANN001, ANN202, PLR0913 (a kernel)
+def _merge(fs, fv, i, i_end, gs, gv, j, j_end, out_s, out_v):
     """The convolution of two convex runs: their slopes in order."""
     out_s[0], out_v[0] = fs[i] + gs[j], fv[i] + gv[j]
     count = 1
@@ -69,7 +69,7 @@ def _merge(fs, fv, i, i_end, gs, gv, j, j_end, out_s, out_v):  # noqa: ANN001, A
 
 
 @njit(cache=True, error_model="numpy")
-def _lower(a_s, a_v, a_count, b_s, b_v, b_count, out_s, out_v):  # noqa: ANN001, ANN202, PLR0913 (a kernel)
+def _lower(a_s, a_v, a_count, b_s, b_v, b_count, out_s, out_v):
     """The lower envelope of two functions, of which the second begins and ends no earlier than the first."""
     count, i, j = 0, 0, 0
     while i < a_count and a_s[i] < b_s[0]:
@@ -110,7 +110,7 @@ def _lower(a_s, a_v, a_count, b_s, b_v, b_count, out_s, out_v):  # noqa: ANN001,
 
 
 @njit(cache=True, error_model="numpy")
-def _cut(s, v, count, low, high):  # noqa: ANN001, ANN202 (a kernel)
+def _cut(s, v, count, low, high):
     """The points of the function between ``low`` and ``high``, moved to the front; 0 when none is left."""
     if s[count - 1] < low - SLACK or s[0] > high + SLACK:
         return 0
@@ -133,23 +133,23 @@ def _cut(s, v, count, low, high):  # noqa: ANN001, ANN202 (a kernel)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_rows(  # noqa: ANN201, C901, PLR0912, PLR0913, PLR0915 (a kernel: one loop, nothing but arrays)
-    chosen,  # noqa: ANN001
-    net_load_kw,  # noqa: ANN001
-    buy,  # noqa: ANN001
-    sell,  # noqa: ANN001
-    import_limit_kw,  # noqa: ANN001
-    export_limit_kw,  # noqa: ANN001
-    floor_kwh,  # noqa: ANN001
-    capacity_kwh,  # noqa: ANN001
-    max_charge_kw,  # noqa: ANN001
-    max_discharge_kw,  # noqa: ANN001
-    gain,  # noqa: ANN001
-    loss,  # noqa: ANN001
-    initial_kwh,  # noqa: ANN001
-    final_kwh,  # noqa: ANN001
-    wear,  # noqa: ANN001
-    step_h,  # noqa: ANN001
+def solve_rows(
+    chosen,
+    net_load_kw,
+    buy,
+    sell,
+    import_limit_kw,
+    export_limit_kw,
+    floor_kwh,
+    capacity_kwh,
+    max_charge_kw,
+    max_discharge_kw,
+    gain,
+    loss,
+    initial_kwh,
+    final_kwh,
+    wear,
+    step_h,
 ):
     """(charge kW (k, T), discharge kW (k, T), least cost (k,), status (k,)) of the k rows ``chosen``."""
     rows, steps = len(chosen), net_load_kw.shape[1]
@@ -258,7 +258,7 @@ def solve_rows(  # noqa: ANN201, C901, PLR0912, PLR0913, PLR0915 (a kernel: one 
 
 
 @njit(cache=True, error_model="numpy")
-def _step_back(fs, fv, gs, gv, at):  # noqa: ANN001, ANN202 (a kernel)
+def _step_back(fs, fv, gs, gv, at):
     """The state before, of the best way to ``at``: at a point of F, or a point of g away."""
     best, least = fs[0], np.inf
     last = len(gs) - 1
@@ -278,7 +278,7 @@ def _step_back(fs, fv, gs, gv, at):  # noqa: ANN001, ANN202 (a kernel)
 
 
 @njit(cache=True, error_model="numpy")
-def _value(s, v, at):  # noqa: ANN001, ANN202 (a kernel)
+def _value(s, v, at):
     """Linear interpolation between points."""
     if len(s) == 1:
         return v[0]

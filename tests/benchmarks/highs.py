@@ -1,7 +1,8 @@
-"""The battery's programme handed to HiGHS as arrays, without a modelling layer: what every method is timed against.
+"""The battery's programme handed to HiGHS as arrays, without a modelling layer.
 
-Variables of interval t: charge, discharge, import, export, SoC and (for the MILP) two binaries; rows: SoC balance,
-power balance and (for the MILP) four switches. The clock runs while HiGHS takes the model and solves it.
+Variables of interval t: charge, discharge, import, export, SoC and (for the MILP) two binaries; rows: SoC
+balance, power balance and (for the MILP) four switches. The clock runs while HiGHS takes the model and solves
+it.
 """
 
 import time
@@ -43,7 +44,7 @@ def solve(problem: BatteryProblem, *, integer: bool) -> Solved:
         kinds = [highspy.HighsVarType.kContinuous] * (5 * steps)
         lp.integrality_ = kinds + [highspy.HighsVarType.kInteger] * (2 * steps)
     solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("output_flag", False)  # noqa: FBT003
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("mip_rel_gap", 1e-9)
     solver.setOptionValue("mip_abs_gap", 1e-9)
@@ -58,7 +59,7 @@ def solve(problem: BatteryProblem, *, integer: bool) -> Solved:
     return Solved(solver.getInfo().objective_function_value, power_kw, seconds)
 
 
-def _arrays(problem: BatteryProblem, *, integer: bool):  # noqa: ANN202 (six arrays)
+def _arrays(problem: BatteryProblem, *, integer: bool):
     steps, h = problem.shape[1], problem.step_h
     gain, loss = (float(column[0]) for column in step_gains(problem))
     least, most = (values[0] for values in power_range(problem))

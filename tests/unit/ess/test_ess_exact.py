@@ -1,4 +1,4 @@
-"""The dynamic programme against other formulations, its duals against their definition, its proofs by hand."""
+"""The dynamic programme against other formulations, its duals and proofs against their definitions."""
 
 from dataclasses import replace
 

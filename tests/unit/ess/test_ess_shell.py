@@ -51,7 +51,8 @@ def test_limits_are_read(tmp_path, homes, capsys):
 
 def test_a_hostile_row_is_refused_and_leaves_the_others_alone(tmp_path, homes, capsys):
     problem = homes(n=6)
-    arrays = {item.name: getattr(problem, item.name).copy() for item in fields(problem) if item.name != "step_h"}
+    names = [item.name for item in fields(problem) if item.name != "step_h"]
+    arrays = {name: getattr(problem, name).copy() for name in names}
     arrays["load_kw"][0, 3] = np.nan
     arrays["soc_initial_kwh"][1] = 2 * arrays["capacity_kwh"][1]
     arrays["soc_final_kwh"][2] = arrays["capacity_kwh"][2]

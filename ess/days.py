@@ -59,7 +59,7 @@ def home_year(folder: Path = BUILDINGS) -> BatteryProblem:
     """The whole year of every home, (11, 8760), its battery half full at both ends; it begins at 23:00.
 
     ``folder`` holds the three Fontana files as ``data/README.md`` describes them: measured hours are labelled
-    by their end, the tariff (as in scenarios/fontana.yaml) by the clock at their start. Prices are USD per kWh.
+    by their end, the tariff (as in scenarios/fontana.yaml) by the clock at their start. Prices: USD per kWh.
     """
     table = pd.read_csv(folder / "fontana_buildings_01_11.csv.gz")
     ratings = pd.read_csv(folder / "fontana_building_attributes.csv").to_dict("list")

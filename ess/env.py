@@ -53,7 +53,7 @@ class BatteryVecEnv(VecEnv):
         """Begin the horizon of ``batteries``, ``count`` of them; observations (count, SIZE)."""
         self.batteries, self.at = batteries, 0
         self.soc_kwh = batteries.problem.soc_initial_kwh
-        self.throughput_kwh = np.zeros(self.num_envs)
+        self.stored_kwh = np.zeros(self.num_envs)
         self.saved = np.zeros(self.num_envs)
         problem = batteries.problem
         self._unit = problem.capacity_kwh * observation.scale_price(problem)
@@ -69,7 +69,7 @@ class BatteryVecEnv(VecEnv):
         wanted = shares(self._actions.astype(np.float64), self._last)
         self.soc_kwh = self.batteries.advance(before, wanted, self.at)
         saved = self.batteries.saving(before, self.soc_kwh, self.at)
-        self.throughput_kwh = self.throughput_kwh + np.maximum(self.soc_kwh - before, 0)
+        self.stored_kwh = self.batteries.stored_today(self.stored_kwh, self.soc_kwh - before, self.at)
         self.saved = self.saved + saved
         self.at += 1
         ended = self.at == self.batteries.problem.shape[1]
@@ -110,14 +110,14 @@ class BatteryVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
     def _seen(self) -> Seen:
-        self._last = self.batteries.observe(self.soc_kwh, self.throughput_kwh, self.at)
+        self._last = self.batteries.observe(self.soc_kwh, self.stored_kwh, self.at)
         return self._last.astype(np.float32)
 
     def _final(self) -> Seen:
         """What is left to see when nothing is left to decide: the state, and an empty course."""
         problem, moves = self.batteries.problem, self.batteries.moves
         state = observation.state(
-            problem, moves, soc_kwh=self.soc_kwh, throughput_kwh=self.throughput_kwh, step=self.at - 1
+            problem, moves, soc_kwh=self.soc_kwh, stored_kwh=self.stored_kwh, step=self.at - 1
         )
         return np.concatenate([state, np.zeros((self.num_envs, observation.COURSE_SIZE))], axis=1).astype(
             np.float32

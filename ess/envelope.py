@@ -39,7 +39,8 @@ def stored_value(problem: BatteryProblem) -> tuple[Floats, Floats]:
     less = np.maximum(problem.soc_initial_kwh - probe_kwh, np.minimum(problem.soc_min_kwh[:, 0], more))
     costs = [
         schedule(
-            replace(problem, soc_initial_kwh=soc, soc_final_kwh=np.minimum(problem.soc_final_kwh, soc))
+            replace(problem, soc_initial_kwh=soc, soc_final_kwh=np.minimum(problem.soc_final_kwh, soc)),
+            method="exact",
         ).cost
         for soc in (less, problem.soc_initial_kwh, more)
     ]

@@ -15,7 +15,6 @@ They compete for the same power and the same store; solved together, each gets w
 (``ess.market.judge``); a row that costs more than the relaxation's bound is solved again with binaries.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -27,15 +26,16 @@ from ess.corridor import can_be_met, follow, power_range
 from ess.dynamics import TOLERANCE
 from ess.market import MarketSchedule, MarketTerms, floors, judge
 from ess.milp import (
-    _SOLVING,
     BLOCK_ROWS,
     COST_TOLERANCE,
     MIP_GAP,
     PRICE_SCALE,
+    SOLVING,
     TIME_LIMIT_S,
-    _compiled,
-    _Model,
-    _values,
+    Model,
+    compiled,
+    parameter_values,
+    run_highs,
 )
 from ess.plan import Plan, SolverError
 from ess.problem import BatteryProblem, Floats
@@ -61,7 +61,7 @@ class _Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Extended:
-    base: _Model
+    base: Model
     parameters: dict[str, cp.Parameter]
     cost: cp.Expression
     missing: tuple[cp.Variable, cp.Variable]
@@ -153,7 +153,7 @@ def least_relaxed(problem: BatteryProblem, terms: MarketTerms) -> tuple[BatteryP
 def _least_missing(problem: BatteryProblem, terms: MarketTerms) -> dict[str, Floats]:
     """How much of each reserve sold no plan can hold, kW, each (1, T)."""
     parts = replace(_parts_of(terms, exclusive=True), reserve=True, peak=False, segments=0, elastic=True)
-    with _SOLVING:
+    with SOLVING:
         model = _solved(problem, terms, parts)
         up, down = (np.maximum(variable.value, 0) for variable in model.missing)
     return {"reserve_up_sold_kw": up, "reserve_down_sold_kw": down}
@@ -161,7 +161,7 @@ def _least_missing(problem: BatteryProblem, terms: MarketTerms) -> dict[str, Flo
 
 def _solve(problem: BatteryProblem, terms: MarketTerms, *, exclusive: bool) -> tuple[Floats, Floats]:
     """(net power kW (n, T), total cost (n,)) as the solver sees it; -inf where it ran out of time."""
-    with _SOLVING:
+    with SOLVING:
         model = _solved(problem, terms, _parts_of(terms, exclusive=exclusive))
         net_kw = np.asarray(model.base.charge.value - model.base.discharge.value)
         proven = model.problem.status == cp.OPTIMAL
@@ -170,20 +170,12 @@ def _solve(problem: BatteryProblem, terms: MarketTerms, *, exclusive: bool) -> t
 
 def _solved(problem: BatteryProblem, terms: MarketTerms, parts: _Parts) -> _Extended:
     model = _extended(*problem.shape, parts)
-    for name, values in _values(problem).items():
+    for name, values in parameter_values(problem).items():
         model.base.parameters[name].value = values
     for name, values in _term_values(problem, terms).items():
         if name in model.parameters:
             model.parameters[name].value = values
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Solution may be inaccurate")  # the status says so
-            model.problem.solve(
-                solver=cp.HIGHS, warm_start=False, mip_rel_gap=MIP_GAP, time_limit=TIME_LIMIT_S
-            )
-    except cp.SolverError as error:
-        raise SolverError(str(error)) from error
-    status = model.problem.status
+    status = run_highs(model.problem)
     if status in NO_PLAN:
         raise NoPlanError(f"HiGHS ended with status {status}")
     # Out of time, a search has a plan to be judged; a relaxation has not.
@@ -239,7 +231,7 @@ def _term_values(problem: BatteryProblem, terms: MarketTerms) -> dict[str, Float
 
 @lru_cache(maxsize=32)
 def _extended(rows: int, steps: int, parts: _Parts) -> _Extended:
-    base = _compiled(rows, steps, exclusive=parts.exclusive)
+    base = compiled(rows, steps, exclusive=parts.exclusive)
     p: dict[str, cp.Parameter] = {}
 
     def parameter(name: str, *shape: int, signed: bool = False) -> cp.Parameter:
@@ -251,7 +243,6 @@ def _extended(rows: int, steps: int, parts: _Parts) -> _Extended:
 
     own = base.parameters
     power = base.charge - base.discharge
-    soc = next(variable for variable in base.problem.variables() if variable.name() == "soc")
     energy = cp.multiply(own["buy"], base.grid_import) - cp.multiply(own["sell"], base.grid_export)
     cost = cp.sum(energy + cp.multiply(own["wear"], base.discharge), axis=1)
     objective = base.problem.objective.expr
@@ -264,10 +255,10 @@ def _extended(rows: int, steps: int, parts: _Parts) -> _Extended:
         rules += [
             up <= power - parameter("least", signed=True),
             down <= parameter("most", signed=True) - power,
-            up_kwh <= soc - own["floor"],
-            up_kwh <= parameter("held_before", signed=True) + before(soc),
-            down_kwh <= own["capacity"] - soc,
-            down_kwh <= parameter("room_before") - before(soc),
+            up_kwh <= base.soc - own["floor"],
+            up_kwh <= parameter("held_before", signed=True) + before(base.soc),
+            down_kwh <= own["capacity"] - base.soc,
+            down_kwh <= parameter("room_before") - before(base.soc),
             up >= parameter("up_sold") - (missing[0] if parts.elastic else 0),
             down >= parameter("down_sold") - (missing[1] if parts.elastic else 0),
         ]

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from domain.errors import FieldError
+from ess.causal.outlook import Outlook
+from ess.days import HomeDays
 from ess.problem import BatteryProblem, Floats, Screened, screen
 from ess.scheduler import BatterySchedule
 
+PAST = "past_net_load_kw"
 BY_INTERVAL, BY_ROW = ("charge_kw", "discharge_kw", "soc_kwh"), ("cost", "certificate")
 
 
@@ -29,6 +32,31 @@ def read_instances(path: Path) -> Screened:
     if np.size(arrays.get("step_h", 0.0)) != 1:
         raise FieldError("step_h", "must be one number")
     return screen({name: values.item() if name == "step_h" else values for name, values in arrays.items()})
+
+
+def read_outlook(path: Path, taken: Screened) -> Outlook | None:
+    """What causal methods may know of the rows that can be scheduled; None where the archive has none.
+
+    Raises:
+        FieldError: ``past_net_load_kw`` is not of shape (n, S, T), or of other rows or intervals.
+    """
+    with np.load(path) as archive:
+        if PAST not in archive:
+            return None
+        past_kw = archive[PAST]
+    count, steps = taken.shape
+    if past_kw.ndim != len(("n", "S", "T")) or (len(past_kw), past_kw.shape[2]) != (count, steps):
+        raise FieldError(PAST, f"must have shape ({count}, S, {steps}), got {past_kw.shape}")
+    return Outlook(past_kw[taken.rows].astype(np.float64))
+
+
+def write_days(path: Path, days: HomeDays) -> None:
+    """``days`` as an archive of instances, with what causal methods may know of them."""
+    problem = days.problem
+    arrays = {item.name: getattr(problem, item.name) for item in fields(BatteryProblem)}
+    arrays |= {"soc_min_kwh": problem.soc_min_kwh[:, 0], PAST: days.past_net_load_kw, "home": days.home}
+    with path.open("wb") as out:
+        np.savez_compressed(out, allow_pickle=False, **arrays)
 
 
 def write_answers(path: Path, taken: Screened, plan: BatterySchedule | None) -> None:

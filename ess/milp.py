@@ -12,12 +12,13 @@ Without the last line this is a relaxation: its cost is a lower bound. Its net p
 limit (``ess.corridor.follow``) and replayed; when the replay costs no more than the bound, it is the
 optimum and no binary is needed. That is always so when buy >= sell >= 0 and export is not limited: burning
 energy in the battery or trading with oneself at the meter then cannot pay. Other rows are solved again, one
-by one, as MILPs.
+by one, as MILPs. Out of time, the best plan found so far stands, beside the bound that was proven so far.
 
 CVXPY compiles each shape once (DPP: prices and limits are parameters); HiGHS solves a block of rows in one
 call.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -26,7 +27,7 @@ import cvxpy as cp
 import numpy as np
 
 from ess.corridor import follow, power_range
-from ess.dynamics import replay, step_gains
+from ess.dynamics import cost_with_wear, replay, step_gains
 from ess.plan import Plan, SolverError
 from ess.problem import BatteryProblem, Floats
 
@@ -44,16 +45,19 @@ PARAMETERS = (
     *("wear", "gain", "loss", "initial", "floor", "capacity"),
     *("most_charge", "most_discharge", "most_import", "most_export"),
 )
-_SOLVING = Lock()  # a compiled model carries its parameters' values
+SOLVING = Lock()  # a compiled model carries its parameters' values
 
 
 @dataclass(frozen=True, slots=True)
-class _Model:
+class Model:
+    """A programme compiled once for a shape; every parameter is (n, T), in the order of ``PARAMETERS``."""
+
     parameters: dict[str, cp.Parameter]
     charge: cp.Variable
     discharge: cp.Variable
     grid_import: cp.Variable
     grid_export: cp.Variable
+    soc: cp.Variable
     problem: cp.Problem
 
 
@@ -65,8 +69,10 @@ def plan(problem: BatteryProblem) -> tuple[Floats, Floats]:
 def certified_plan(problem: BatteryProblem) -> Plan:
     """The plan of least cost, and the solver's own lower bound. Every row must be one that can be met.
 
+    A row for which ``TIME_LIMIT_S`` was too short has a bound below its cost.
+
     Raises:
-        SolverError: HiGHS did not reach an optimum.
+        SolverError: HiGHS did not reach an optimum of the relaxation, or a row cannot be met.
     """
     charge_kw, discharge_kw, bound = relaxed_plan(problem)
     judged = replay(problem, charge_kw, discharge_kw)
@@ -74,9 +80,11 @@ def certified_plan(problem: BatteryProblem) -> Plan:
     inexact = ~judged.feasible | (reached > bound + COST_TOLERANCE * (1 + np.abs(bound)))
     for row in np.flatnonzero(inexact).tolist():
         one = problem.rows([row])
-        net_kw, least = _solve(one, exclusive=True)
-        charge_kw[row], discharge_kw[row] = (values[0] for values in follow(one, net_kw))
-        bound[row] = least[0] - MIP_GAP * abs(least[0])
+        net_kw, proven = _solve(one, exclusive=True)
+        bound[row] = max(bound[row], proven[0])
+        found = follow(one, net_kw)
+        if not judged.feasible[row] or cost_with_wear(one, *found)[0] < reached[row]:
+            charge_kw[row], discharge_kw[row] = (values[0] for values in found)
     return Plan(charge_kw, discharge_kw, bound)
 
 
@@ -93,32 +101,50 @@ def relaxed_plan(problem: BatteryProblem) -> Plan:
 
 
 def _solve(problem: BatteryProblem, *, exclusive: bool) -> tuple[Floats, Floats]:
-    """(net power kW (n, T), cost (n,)) as the solver sees it."""
-    with _SOLVING:
-        model = _compiled(*problem.shape, exclusive=exclusive)
-        for name, values in _values(problem).items():
+    """(net power kW (n, T), lower bound of the cost (n,)); with binaries one row, perhaps not optimal."""
+    with SOLVING:
+        model = compiled(*problem.shape, exclusive=exclusive)
+        for name, values in parameter_values(problem).items():
             model.parameters[name].value = values
-        try:
-            model.problem.solve(
-                solver=cp.HIGHS,
-                warm_start=False,  # between plans of equal cost, the choice must not depend on earlier calls
-                mip_rel_gap=MIP_GAP,
-                time_limit=TIME_LIMIT_S,
-            )
-        except cp.SolverError as error:
-            raise SolverError(str(error)) from error
-        if model.problem.status != cp.OPTIMAL:
-            raise SolverError(f"HiGHS ended with status {model.problem.status}")
+        status = run_highs(model.problem)
+        # Out of time, a search has a plan to be judged (idle at worst); a relaxation has not.
+        if status not in ((cp.OPTIMAL, cp.USER_LIMIT) if exclusive else (cp.OPTIMAL,)):
+            raise SolverError(f"HiGHS ended with status {status}")
         charge_kw, discharge_kw, import_kw, export_kw = (
             np.asarray(variable.value)
             for variable in (model.charge, model.discharge, model.grid_import, model.grid_export)
         )
+        proven = model.problem.solver_stats.extra_stats.mip_dual_bound / PRICE_SCALE
+    if exclusive:
+        most_kw = np.maximum(problem.max_charge_kw, problem.max_discharge_kw)
+        preferred = IDLE_PREFERENCE * problem.shape[1] * most_kw  # the most that idling counted for
+        return charge_kw - discharge_kw, proven - preferred
     wear = problem.degradation_cost_per_kwh[:, None] * discharge_kw
     cost = problem.step_h * (problem.buy * import_kw - problem.sell * export_kw + wear).sum(axis=1)
     return charge_kw - discharge_kw, cost
 
 
-def _values(problem: BatteryProblem) -> dict[str, Floats]:
+def run_highs(programme: cp.Problem) -> str:
+    """Solve ``programme``, for at most ``TIME_LIMIT_S``; how that ended, as CVXPY calls it.
+
+    Raises:
+        SolverError: HiGHS failed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Solution may be inaccurate")  # the status says so
+            programme.solve(
+                solver=cp.HIGHS,
+                warm_start=False,  # between plans of equal cost, the choice must not depend on earlier calls
+                mip_rel_gap=MIP_GAP,
+                time_limit=TIME_LIMIT_S,
+            )
+    except cp.SolverError as error:
+        raise SolverError(str(error)) from error
+    return str(programme.status)
+
+
+def parameter_values(problem: BatteryProblem) -> dict[str, Floats]:
     """The parameters of the compiled model, each (n, T)."""
     gain, loss = (np.broadcast_to(column[:, None], problem.shape) for column in step_gains(problem))
     wear = np.broadcast_to(problem.degradation_cost_per_kwh[:, None], problem.shape)
@@ -146,7 +172,8 @@ def _values(problem: BatteryProblem) -> dict[str, Floats]:
 
 
 @lru_cache(maxsize=32)
-def _compiled(rows: int, steps: int, *, exclusive: bool) -> _Model:
+def compiled(rows: int, steps: int, *, exclusive: bool) -> Model:
+    """The programme of a shape, with binaries if ``exclusive``; one for all callers: hold ``SOLVING``."""
     shape = (rows, steps)
     p = {name: cp.Parameter(shape, name=name, nonneg=name not in SIGNED) for name in PARAMETERS}
     charge, discharge, grid_import, grid_export = (
@@ -169,4 +196,4 @@ def _compiled(rows: int, steps: int, *, exclusive: bool) -> _Model:
     cost = cp.multiply(p["buy"], grid_import) - cp.multiply(p["sell"], grid_export)
     wear = cp.multiply(p["wear"], discharge) + PRICE_SCALE * IDLE_PREFERENCE * (charge + discharge)
     problem = cp.Problem(cp.Minimize(cp.sum(cost + wear)), constraints)
-    return _Model(p, charge, discharge, grid_import, grid_export, problem)
+    return Model(p, charge, discharge, grid_import, grid_export, soc, problem)

@@ -9,8 +9,8 @@ it is missed (m) or left untouched (u).
 
 Its duals are the next prices; ``cheapest`` and ``dearest`` hold them in a box around the best ones known (the
 stabilisation of du Merle, Villeneuve, Desrosiers and Hansen 1999, doi:10.1016/S0012-365X(98)00213-1), which
-grows after a success and shrinks after a failure. For any prices >= 0 (whose peak part adds up to no more than
-the peak price) the whole costs at least
+grows after a success and shrinks after a failure. For any prices >= 0 (whose peak part adds up to no more
+than the peak price) the whole costs at least
 
     sum of bounds - up * most + down * least + peak * (other load - peak so far)
 """

@@ -1,7 +1,6 @@
 """One call from a problem to schedules that have been replayed, with the reason for each in words."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 
@@ -11,38 +10,48 @@ from numpy.typing import NDArray
 from domain.errors import FieldError
 from domain.schedule import Schedule
 from domain.time import TimeGrid
+from ess.causal.outlook import Outlook
 from ess.conflict import UNITS, find_conflict
 from ess.corridor import can_be_met
-from ess.dynamics import replay
+from ess.dynamics import cost_with_wear, replay
 from ess.plan import Plan, SolverError
 from ess.problem import BatteryProblem, Floats
-
-Planner = Callable[[BatteryProblem], Plan]
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """Where a method is, and what it is good for; imported when it is first asked for.
 
-    ``planner`` names a function ("module:name") from a problem to (charge kW, discharge kW[, bound (n,)]).
+    ``planner`` names a function ("module:name") from a problem to (charge kW, discharge kW[, bound (n,)]). A
+    ``causal`` one takes an outlook, too: it decides interval by interval, without foresight.
     """
 
     planner: str
     merit: str
+    causal: bool = False
 
-    def plan(self, problem: BatteryProblem) -> Plan:
+    def plan(self, problem: BatteryProblem, outlook: Outlook | None) -> Plan:
         """What the method answers; no bound where it proves none."""
-        answer = resolve_name(self.planner)(problem)
+        known = (problem, outlook) if self.causal else (problem,)
+        answer = resolve_name(self.planner)(*known)
         return answer if isinstance(answer, Plan) else Plan.unproven(*answer)
 
 
 METHODS = {
     "exact": Method("ess.exact:certified_plan", "least cost, proven by its dual"),
-    "milp": Method("ess.milp:certified_plan", "least cost, solved exactly"),
+    "milp": Method("ess.milp:certified_plan", "least cost, by integer programming"),
     "lp": Method("ess.milp:relaxed_plan", "least cost of the linear relaxation, made to keep every limit"),
+    "l2o": Method("ess.learned.l2o:plan", "by a network that learned to optimise"),
+    "l2o_seed": Method("ess.learned.seed:plan", "by the network this one grew from, bent to keep limits"),
+    "mpc": Method("ess.causal.mpc:plan", "planned anew in each interval, over scenarios", causal=True),
+    "policy": Method("ess.causal.policy:plan", "by a policy trained through the simulator", causal=True),
+    "ppo": Method("ess.causal.agents:plan_ppo", "by an agent trained with PPO", causal=True),
+    "dqn": Method("ess.causal.agents:plan_dqn", "by an agent trained with DQN", causal=True),
     "rule": Method("ess.rule:plan", "stores surplus and covers deficit"),
 }
-CHAINS = {"auto": ("exact", "rule")} | {name: (name,) for name in METHODS}
+CHAINS = {"auto": ("l2o", "exact", "rule")} | {name: (name,) for name in METHODS}
+MUST_BE_NEAR = {"l2o"}  # in a chain, what is learned has to be as good as what is proven
+NEAR = 1e-4  # relative
 IDLE = "no action"
 
 
@@ -80,8 +89,14 @@ class BatterySchedule:
         )
 
 
-def schedule(problem: BatteryProblem, method: str = "auto") -> BatterySchedule:
-    """Plan every row by ``method``: one of ``METHODS``, or "auto" (exact, and the rule where that fails).
+def schedule(
+    problem: BatteryProblem, method: str = "auto", *, outlook: Outlook | None = None
+) -> BatterySchedule:
+    """Plan every row by ``method``: one of ``METHODS``, or "auto": learned, then exact, then the rule.
+
+    ``outlook`` is what a causal method may know of the net load ahead; without one it takes the problem's own
+    for certain. In "auto" the learned plan counts where it costs at most a ten-thousandth more than is proven
+    to be possible.
 
     A plan that its replay refuses, or that a solver does not return, gives way to the next method, in the
     end to no action. A row that no plan can satisfy is planned with the least relaxation of its limits, and
@@ -109,7 +124,11 @@ def schedule(problem: BatteryProblem, method: str = "auto") -> BatterySchedule:
     certificate, methods = np.full(rows, -np.inf), np.full(rows, "", dtype=object)
     pending = np.arange(rows)
     for name in CHAINS[method]:
-        plan, failures = _attempt(METHODS[name], target if len(pending) == rows else target.rows(pending))
+        some = len(pending) < rows
+        part, known = (target.rows(pending), outlook and outlook.rows(pending)) if some else (target, outlook)
+        plan, failures = _attempt(METHODS[name], part, known)
+        if method == "auto" and name in MUST_BE_NEAR:
+            failures = _or_too_dear(part, plan, failures)
         failed = np.array([bool(failure) for failure in failures])
         done = pending[~failed]
         charge_kw[done], discharge_kw[done] = plan.charge_kw[~failed], plan.discharge_kw[~failed]
@@ -156,15 +175,29 @@ def _least_relaxed(problem: BatteryProblem) -> tuple[BatteryProblem, dict[int, l
     return replace(problem, **limits), notes
 
 
-def _attempt(method: Method, problem: BatteryProblem) -> tuple[Plan, tuple[str, ...]]:
+def _attempt(
+    method: Method, problem: BatteryProblem, outlook: Outlook | None
+) -> tuple[Plan, tuple[str, ...]]:
     """A plan, and for each row why it will not do ("" where it will). A failing batch is tried row by row."""
     rows = problem.shape[0]
     try:
-        plan = method.plan(problem)
-    except SolverError as error:
-        if rows == 1:
-            return Plan.unproven(np.zeros(problem.shape), np.zeros(problem.shape)), (str(error),)
-        attempts = [_attempt(method, problem.rows([row])) for row in range(rows)]
+        plan = method.plan(problem, outlook)
+    except (SolverError, FieldError) as error:
+        if rows == 1 or isinstance(error, FieldError):
+            return Plan.unproven(np.zeros(problem.shape), np.zeros(problem.shape)), (str(error),) * rows
+        each = [np.array([row]) for row in range(rows)]
+        attempts = [_attempt(method, problem.rows(row), outlook and outlook.rows(row)) for row in each]
         parts = [np.concatenate([getattr(plan, name) for plan, _ in attempts]) for name in Plan._fields]
         return Plan(*parts), tuple(failures[0] for _, failures in attempts)
     return plan, replay(problem, plan.charge_kw, plan.discharge_kw).violations
+
+
+def _or_too_dear(problem: BatteryProblem, plan: Plan, failures: tuple[str, ...]) -> tuple[str, ...]:
+    """``failures``, and of the other rows those that cost more than is proven to be possible."""
+    proven, _ = _attempt(METHODS["exact"], problem, None)
+    excess = cost_with_wear(problem, plan.charge_kw, plan.discharge_kw) - proven.bound
+    dear = excess > NEAR * np.abs(proven.bound)
+    return tuple(
+        failure or (f"costs {more:.3g} more than is possible" if too_dear else "")
+        for failure, more, too_dear in zip(failures, excess, dear, strict=True)
+    )

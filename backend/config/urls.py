@@ -8,6 +8,7 @@ from backend.config.api import PipelineStatusView, events, page
 api: list[URLPattern | URLResolver] = [
     path("", include("backend.registry.api")),
     path("", include("backend.telemetry.api")),
+    path("", include("backend.planning.api")),
     path("", include("backend.dispatch.api")),
     path("", include("backend.market.api")),
     path("", include("backend.settlement.api")),

@@ -208,6 +208,8 @@ def run_schedules(as_of: datetime, outlook: Outlook) -> ScheduleRun:
     problem = _problem(sites, grid, outlook, medians, states_of_charge(sites, as_of))
     planned = schedule(problem)
     envelope = first_envelope(problem, planned)
+    # Where no method has a plan that holds, the device is to rest: no value of storing is known to act by.
+    acts = np.array([method != "idle" for method in planned.method])
     wording = Wording(grid, ZoneInfo(community.time_zone), community.currency)
     with transaction.atomic():
         run, fresh = ScheduleRun.objects.get_or_create(as_of=as_of, defaults={"seconds": planned.seconds})
@@ -219,8 +221,8 @@ def run_schedules(as_of: datetime, outlook: Outlook) -> ScheduleRun:
                     charge_kw=planned.charge_kw[row].round(6).tolist(),
                     discharge_kw=planned.discharge_kw[row].round(6).tolist(),
                     soc_kwh=planned.soc_kwh[row].round(6).tolist(),
-                    power_min_kw=float(envelope.minimum_kw[row]),
-                    power_max_kw=float(envelope.maximum_kw[row]),
+                    power_min_kw=float(envelope.minimum_kw[row] * acts[row]),
+                    power_max_kw=float(envelope.maximum_kw[row] * acts[row]),
                     method=planned.method[row],
                     reason=planned.reason[row][:300],
                     explanation=next_decision(problem, planned, wording, row)[:300],

@@ -17,8 +17,8 @@ off in t; the Lagrangian at these duals is a lower bound, the certificate.
 Where g is not convex (negative prices, feed-in above the price of import), its convex envelope takes its
 place. The bound still holds; where the plan costs no more than it, the plan is optimal all the same.
 
-Complexity: O(T * k), k the pieces that fit into the battery at one time. The idea is known: Cheung, Chen and
-Gounaris 2020 (arXiv:2002.01524), Bejestani 2020 (arXiv:2009.03880).
+Complexity: O(T * k), k the pieces that fit into the battery at one time. The idea is known:
+arXiv:2002.01524 and arXiv:2009.03880.
 """
 
 import numpy as np

@@ -29,8 +29,8 @@ class Solved:
     seconds: float
 
 
-def solve(problem: BatteryProblem, *, integer: bool) -> Solved:
-    """The optimum of a problem of one row, as MILP or as LP."""
+def solve(problem: BatteryProblem, *, integer: bool, tolerance: float = 1e-7) -> Solved:
+    """The optimum of a problem of one row, as MILP or as LP, its limits kept to ``tolerance``."""
     model = highspy.HighsModel()
     lp = model.lp_
     steps = problem.shape[1]
@@ -48,6 +48,8 @@ def solve(problem: BatteryProblem, *, integer: bool) -> Solved:
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("mip_rel_gap", 1e-9)
     solver.setOptionValue("mip_abs_gap", 1e-9)
+    for option in ("primal_feasibility_tolerance", "mip_feasibility_tolerance"):
+        solver.setOptionValue(option, tolerance)
     began = time.perf_counter()
     solver.passModel(model)
     solver.run()

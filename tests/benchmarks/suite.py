@@ -10,7 +10,9 @@ from ess.scheduler import schedule
 from pricing.auction import clear
 from pricing.settlement import MeterInterval, Purchase, Sale, settle_interval
 from tests.benchmarks.gas import gas
+from tests.benchmarks.learning import learning
 from tests.benchmarks.registry import Row, at_least, at_most, best_of
+from tests.benchmarks.scheduling import agreement, fleet, long_horizon, speed
 
 START = datetime(2026, 6, 15, tzinfo=UTC)
 
@@ -105,4 +107,15 @@ def settlement(scale: float) -> list[Row]:
     ]
 
 
-BENCHMARKS = {"auction": auction, "planning": planning, "settlement": settlement, "gas": gas}
+def ess(scale: float) -> list[Row]:
+    """Every way to schedule batteries, against the optimum and against HiGHS."""
+    return [*agreement(scale), *speed(scale), *long_horizon(), *fleet(scale), *learning(scale)]
+
+
+BENCHMARKS = {
+    "auction": auction,
+    "planning": planning,
+    "settlement": settlement,
+    "gas": gas,
+    "ess": ess,
+}

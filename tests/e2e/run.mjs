@@ -189,17 +189,38 @@ test("the bill has a line for the interval, with its transaction", async () => {
   assert.match(file.suggestedFilename(), /^statement-.*\.csv$/);
 });
 
-test("an operator sees what is on its way to the chain", async () => {
+async function operatorPage() {
   const operator = await newPage();
   await operator.goto("/login");
   await operator.locator('[data-role="operator"]').first().click();
   await operator.waitForURL(`${WEB_URL}/`);
+  return operator;
+}
+
+test("an operator sees what is on its way to the chain", async () => {
+  const operator = await operatorPage();
   await goTo(operator, "Plant");
   await operator.getByText("On the way to the chain").first().waitFor();
   for (const name of ["pending", "sent", "mined"]) await operator.locator(`[data-count="${name}"]`).waitFor();
   assert.equal(await operator.locator('[data-count="alarms"]').getAttribute("data-alarm"), "false");
   assert.equal(await operator.getByTestId("chain-trouble").count(), 0);
   await shot(operator, "plant");
+  await accessible(operator);
+  await operator.context().close();
+});
+
+test("an operator compares methods on a day that is over", async () => {
+  const operator = await operatorPage();
+  await goTo(operator, "Methods");
+  const best = operator.locator("tr", { has: operator.locator('[data-method="exact"]') });
+  await best.getByText("100 %", { exact: true }).waitFor();
+  await operator.getByRole("img", { name: "What all batteries together would have done" }).waitFor();
+  await shot(operator, "methods");
+  await accessible(operator);
+  await operator.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
+  await operator.setViewportSize({ width: 390, height: 844 });
+  await operator.waitForFunction(() => document.documentElement.scrollWidth === window.innerWidth);
+  await shot(operator, "phone-methods");
   await accessible(operator);
   await operator.context().close();
 });

@@ -7,13 +7,14 @@ import pytest
 from tests.benchmarks.registry import at_least, at_most, store
 from tests.benchmarks.suite import BENCHMARKS
 
-TIMED = {"time for twice the book", "one at a time / together"}
+TIMED = ("time for twice the book", "one at a time / together", "times faster", "co-ordination")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_runs_and_keeps_what_does_not_depend_on_time(name, tmp_path):
     rows = BENCHMARKS[name](0.01)
-    assert all(row.holds is not False for row in rows if row.metric not in TIMED)
+    missed = [row.metric for row in rows if row.holds is False]
+    assert [metric for metric in missed if not any(part in metric for part in TIMED)] == []
     kept = json.loads(store(name, rows, tmp_path).read_text())
     assert [set(row) for row in kept] == [{"metric", "value", "unit", "target", "holds"}] * len(rows)
 

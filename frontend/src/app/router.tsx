@@ -11,6 +11,7 @@ const Bills = lazy(() => import("./routes/bills"));
 const Community = lazy(() => import("./routes/community"));
 const Home = lazy(() => import("./routes/home"));
 const Login = lazy(() => import("./routes/login"));
+const Methods = lazy(() => import("./routes/methods"));
 const Plant = lazy(() => import("./routes/plant"));
 const Trade = lazy(() => import("./routes/trade"));
 
@@ -28,6 +29,7 @@ export function Router() {
               <Route path="/bills" element={<Bills />} />
               <Route path="/agreements" element={<Agreements />} />
               <Route path="/plant" element={<Plant />} />
+              <Route path="/methods" element={<Methods />} />
             </Route>
             <Route path="*" element={<NotFound />} />
           </Route>

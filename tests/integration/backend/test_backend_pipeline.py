@@ -192,7 +192,7 @@ def test_a_plan_is_made_once_and_inside_every_mandate(known):
     assert Order.objects.get(participant__pseudonym="cleo-p") == own
 
     plan = SitePlan.objects.get()
-    assert plan.method in {"milp", "rule"}
+    assert plan.method in {"l2o", "exact"}
     assert plan.explanation
     assert 1.0 - 1e-6 <= min(plan.soc_kwh) <= max(plan.soc_kwh) <= 10.0 + 1e-6
     command = Command.objects.get()

@@ -6,68 +6,22 @@ import numpy as np
 import pytest
 
 from ess import exact, milp
-from ess.corridor import can_be_met
 from ess.dynamics import cost_with_wear, replay, step_gains
 from ess.exact import general
 from ess.plan import SolverError
 from ess.problem import BatteryProblem
+from tests.benchmarks.instances import KINDS, random_problem
 
-HOUR_STEPS, ROWS = 16, 24
-
-
-def random_problem(kind, seed):
-    """Rows of every size of battery and any day; ``kind`` says what makes them hard."""
-    rng = np.random.default_rng(seed)
-    shape = (ROWS, HOUR_STEPS)
-    capacity = rng.uniform(1, 12, ROWS)
-    buy, sell = rng.uniform(0.1, 0.5, shape), rng.uniform(0, 0.1, shape)
-    changes = {}
-    if kind == "negative prices":
-        buy = rng.normal(0.1, 0.25, shape)
-        sell = 0.3 * buy
-    elif kind == "negative feed-in":
-        sell = rng.normal(0, 0.15, shape)
-    elif kind == "feed-in above import":
-        sell = rng.uniform(0, 0.6, shape)
-    elif kind == "tied prices":
-        buy, sell = rng.choice([-0.1, 0.0, 0.2, 0.4], shape), rng.choice([-0.1, 0.0, 0.2], shape)
-    elif kind == "tight limits":
-        changes = {"import_limit_kw": rng.uniform(1, 7, shape), "export_limit_kw": rng.uniform(1, 7, shape)}
-    elif kind == "wear":
-        changes = {"degradation_cost_per_kwh": rng.uniform(0, 0.2, ROWS)}
-    problem = BatteryProblem(
-        load_kw=rng.gamma(2, 0.8, shape),
-        pv_kw=rng.gamma(1, 2.0, shape) * (rng.random(shape) < 0.5),
-        buy=buy,
-        sell=sell,
-        capacity_kwh=capacity,
-        max_charge_kw=rng.uniform(0, 5, ROWS),
-        max_discharge_kw=rng.uniform(0, 5, ROWS),
-        charge_efficiency=rng.uniform(0.7, 1, ROWS),
-        discharge_efficiency=rng.uniform(0.7, 1, ROWS),
-        soc_initial_kwh=capacity * rng.uniform(0, 1, ROWS),
-        soc_min_kwh=capacity[:, None] * rng.uniform(0, 0.3, shape),
-        soc_final_kwh=capacity * rng.uniform(0, 1, ROWS),
-        step_h=float(rng.choice([0.25, 1.0])),
-        **changes,
-    )
-    return problem.rows(np.flatnonzero(can_be_met(problem)))
+STEPS, ROWS = 16, 24
 
 
-KINDS = [
-    "plain",
-    "negative prices",
-    "negative feed-in",
-    "feed-in above import",
-    "tied prices",
-    "tight limits",
-    "wear",
-]
+def hard(kind, seed):
+    return random_problem(kind, rows=ROWS, steps=STEPS, seed=seed)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_formulation_finds_less(kind, least_cost):
-    problem = random_problem(kind, seed=KINDS.index(kind))
+    problem = hard(kind, seed=KINDS.index(kind))
     found = exact.solve(problem)
     judged = replay(problem, *found.plan[:2])
     reached = judged.cost + judged.wear_cost
@@ -79,17 +33,17 @@ def test_no_formulation_finds_less(kind, least_cost):
 
 @pytest.mark.parametrize("kind", ["negative prices", "feed-in above import", "tied prices"])
 def test_such_days_do_need_the_general_programme(kind):
-    assert exact.solve(random_problem(kind, seed=KINDS.index(kind))).searched.size
+    assert exact.solve(hard(kind, seed=KINDS.index(kind))).searched.size
 
 
 def test_ordinary_days_do_not():
-    assert not exact.solve(random_problem("wear", seed=1)).searched.size
+    assert not exact.solve(hard("wear", seed=1)).searched.size
 
 
 @pytest.mark.parametrize("kind", ["plain", "tight limits", "wear"])
 def test_the_certificate_is_the_lagrangian_at_the_duals(kind):
     """Written anew from its definition: no plan costs less than this, whatever the multipliers are."""
-    problem = random_problem(kind, seed=3)
+    problem = hard(kind, seed=3)
     found = exact.solve(problem)
     gain, loss = step_gains(problem)
     for row, duals in enumerate(found.marginal_cost):
@@ -165,10 +119,10 @@ def test_a_row_that_cannot_be_met_is_refused(homes):
 
 def test_a_value_function_that_outgrows_its_room_is_said(monkeypatch):
     def crowded(chosen, *_):
-        shape = (len(chosen), HOUR_STEPS)
+        shape = (len(chosen), STEPS)
         status = np.full(len(chosen), general.CROWDED, dtype=np.int8)
         return np.zeros(shape), np.zeros(shape), np.zeros(len(chosen)), status
 
     monkeypatch.setattr(exact.general, "solve_rows", crowded)
     with pytest.raises(SolverError, match="too many break points"):
-        exact.plan(random_problem("negative prices", seed=1))
+        exact.plan(hard("negative prices", seed=1))

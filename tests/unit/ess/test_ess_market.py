@@ -12,13 +12,10 @@ from domain.errors import FieldError
 from ess import extended
 from ess.ageing import CycleAgeing, life_lost, rainflow_cost
 from ess.ageing import cycle_depths as depths
-from ess.conflict import UNITS, find_conflict
-from ess.corridor import can_be_met
 from ess.dynamics import replay
 from ess.market import MarketTerms, judge
 from ess.milp import plan as plain_plan
 from ess.plan import SolverError
-from ess.problem import BatteryProblem
 
 SHAPE = (3, 12)
 RESERVE = {"reserve_up_price": np.array(0.03), "reserve_down_price": np.array(0.02), "reserve_hours": 1.0}
@@ -359,53 +356,3 @@ def test_a_broken_plan_is_judged_broken(homes):
 def test_terms_that_mean_nothing_are_refused(homes, wrong):
     with pytest.raises(FieldError):
         extended.plan(homes(), MarketTerms(**wrong))
-
-
-def hostile(seed):
-    """A problem whose limits contradict each other in several ways, as no operator would write it."""
-    rng = np.random.default_rng(seed)
-    steps = int(rng.choice([1, 2, 6, 24]))
-    net = rng.normal(0, 3, (1, steps))
-    limits = [np.where(rng.random((1, steps)) < 0.4, rng.uniform(0, 3, (1, steps)), np.inf) for _ in range(2)]
-    capacity = rng.choice([1.0, 5.0, 10.0], 1)
-    return BatteryProblem(
-        load_kw=np.maximum(net, 0), pv_kw=np.maximum(-net, 0), buy=0 * net, sell=0 * net,
-        capacity_kwh=capacity, max_charge_kw=rng.choice([0, 0.5, 3], 1),
-        max_discharge_kw=rng.choice([0, 0.5, 3], 1),
-        charge_efficiency=rng.uniform(0.3, 1, 1), discharge_efficiency=rng.uniform(0.3, 1, 1),
-        soc_initial_kwh=capacity * rng.choice([0, 0.5, 1], 1),
-        soc_final_kwh=capacity * rng.choice([0, 0.5, 1], 1),
-        soc_min_kwh=capacity * np.where(rng.random((1, steps)) < 0.3, rng.random((1, steps)), 0),
-        step_h=float(rng.choice([1 / 12, 0.25, 1])), import_limit_kw=limits[0], export_limit_kw=limits[1],
-    )  # fmt: skip
-
-
-HOSTILE = [seed for seed in range(20) if not can_be_met(hostile(seed))[0]]
-
-
-def without(problem, names):
-    loose = {name: np.inf if name.endswith("limit_kw") else 0.0 for name in names}
-    return replace(problem, **{k: np.full_like(getattr(problem, k), v) for k, v in loose.items()})
-
-
-@pytest.mark.parametrize("seed", HOSTILE)
-def test_a_conflict_is_one_and_none_of_it_can_be_left_out(seed):
-    problem = hostile(seed)
-    found = find_conflict(problem)
-    others = without(problem, [name for name in UNITS if name not in found.families])
-    assert not can_be_met(others)[0]
-    assert all(can_be_met(without(others, [name]))[0] for name in found.families)
-    assert set(found.families) & set(found.relaxation)
-
-
-@pytest.mark.parametrize("seed", HOSTILE)
-def test_the_least_relaxation_suffices_and_a_thousandth_less_does_not(seed):
-    problem = hostile(seed)
-    enough = find_conflict(problem).relaxed
-    assert can_be_met(enough)[0]
-
-    def nearly(name):
-        asked, gives = getattr(problem, name), getattr(enough, name)
-        return np.where(np.isinf(asked), asked, 0.001 * asked + 0.999 * np.where(np.isinf(gives), 0, gives))
-
-    assert not can_be_met(replace(problem, **{name: nearly(name) for name in UNITS}))[0]

@@ -113,12 +113,32 @@ def test_a_row_does_not_depend_on_its_neighbours(homes):
 
 def test_a_compiled_model_is_parametrised(homes):
     """DPP: only the first solve of a shape compiles; a stale parameter would give the first answer again."""
-    model = milp._compiled(3, 12, exclusive=True)
+    model = milp.compiled(3, 12, exclusive=True)
     assert model.problem.is_dcp(dpp=True)
     first, second = homes(seed=1), homes(seed=2)
     costs = [total_cost(p, *milp.plan(p)).tolist() for p in (first, second, first)]
     assert costs[0] == pytest.approx(costs[2])
     assert costs[0] != pytest.approx(costs[1])
+
+
+@pytest.mark.parametrize("cut", [{"mip_max_improving_sols": 1}, {"time_limit": 0.0}])
+def test_a_search_that_is_cut_short_keeps_what_it_found_and_what_it_proved(homes, monkeypatch, cut):
+    problem = homes(**CASES["selling dearer than buying, losing more"])
+    best, relaxed, solve = milp.certified_plan(problem), milp.relaxed_plan(problem), cp.Problem.solve
+
+    def impatient(programme, **options):
+        return solve(programme, **options | (cut if programme.is_mixed_integer() else {}))
+
+    monkeypatch.setattr(cp.Problem, "solve", impatient)
+    found = milp.certified_plan(problem)
+    least, reached = (total_cost(problem, *plan[:2]) for plan in (best, found))
+    assert best.bound == pytest.approx(least, abs=1e-5)
+    assert (best.bound <= least).all()
+    assert (found.bound <= least).all()
+    assert (found.bound >= relaxed.bound).all()
+    assert (least - 1e-9 <= reached).all()
+    assert (reached <= total_cost(problem, *relaxed[:2])).all()
+    assert (found.bound < reached - 1e-3).any()
 
 
 def test_a_failing_solver_is_our_error(homes, monkeypatch):

@@ -1,13 +1,16 @@
-"""``python -m ess schedule`` on real files."""
+"""``python -m ess`` on real files."""
 
+import json
 from dataclasses import fields
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ess import exact
 from ess.__main__ import main
 from ess.dynamics import replay
+from ess.files import read_instances, read_outlook
 
 
 def save(path, problem, *, without=()):
@@ -109,3 +112,72 @@ def test_an_incomplete_file_is_refused(tmp_path, homes, capsys):
     assert status == 2
     assert not out.exists()
     assert "buy" in capsys.readouterr().err
+
+
+def compared(tmp_path, methods):
+    options = [
+        "--instances",
+        str(tmp_path / "in.npz"),
+        "--out",
+        str(tmp_path / "found"),
+        "--methods",
+        methods,
+    ]
+    status = main(["compare", *options])
+    found = tmp_path / "found" / "comparison.json"
+    return status, json.loads(found.read_text()) if found.exists() else None
+
+
+def test_a_comparison_gives_a_table_json_and_five_figures(tmp_path, homes, capsys):
+    problem = homes(n=5)
+    save(tmp_path / "in.npz", problem)
+    status, found = compared(tmp_path, "exact,rule")
+    assert status == 0
+    exact_one, rule_one = found["methods"]
+    assert (exact_one["method"], exact_one["share"], exact_one["lost"]) == ("exact", 1, 0)
+    assert (
+        exact_one["cost"] == exact_one["optimum"] == pytest.approx(replay(problem, *exact.plan(problem)).cost)
+    )
+    assert 0 < rule_one["share"] < 1
+    assert rule_one["share"] == pytest.approx(1 - rule_one["lost"])
+    assert rule_one["feasible"] == [True] * 5
+    said = capsys.readouterr().out
+    assert f"{100 * rule_one['share']:.2f}" in said
+    drawn = {path.name: Image.open(path) for path in (tmp_path / "found").glob("*.png")}
+    assert sorted(drawn) == ["cost.png", "gap.png", "inputs.png", "soc_and_power.png", "solve_time.png"]
+    for picture in drawn.values():
+        assert len(set(picture.convert("L").resize((90, 50)).get_flattened_data())) > 20  # not blank
+
+
+def test_a_comparison_leaves_out_hostile_rows_by_name(tmp_path, homes, capsys):
+    save(tmp_path / "in.npz", homes(n=3))
+    with np.load(tmp_path / "in.npz") as given:
+        np.savez(tmp_path / "in.npz", **{**given, "capacity_kwh": given["capacity_kwh"] * [1, 0, 1]})
+    status, found = compared(tmp_path, "exact,rule")
+    assert status == 3
+    assert "row 1: capacity_kwh: must be finite and above 0" in capsys.readouterr().err
+    assert found["rows"] == [0, 2]
+
+
+def test_an_unknown_method_is_refused(tmp_path, homes, capsys):
+    save(tmp_path / "in.npz", homes())
+    assert compared(tmp_path, "exact,magic") == (2, None)
+    assert "method: must be one of" in capsys.readouterr().err
+
+
+def test_measured_days_can_be_written_and_hold_what_may_be_known_of_them(tmp_path):
+    assert main(["days", "--out", str(tmp_path / "days.npz")]) == 0
+    taken = read_instances(tmp_path / "days.npz")
+    outlook = read_outlook(tmp_path / "days.npz", taken)
+    assert taken.problem.shape == (792, 24)
+    assert outlook.net_load_kw.shape == (792, 14, 24)
+    # The newest past day of a home's second day is its first day.
+    assert outlook.net_load_kw[11, -1] == pytest.approx(taken.problem.net_load_kw[0])
+
+
+def test_a_past_of_other_intervals_is_refused(tmp_path, homes, capsys):
+    save(tmp_path / "in.npz", homes())
+    with np.load(tmp_path / "in.npz") as given:
+        np.savez(tmp_path / "in.npz", **{**given, "past_net_load_kw": np.zeros((3, 2, 11))})
+    assert run(tmp_path)[0] == 2
+    assert "past_net_load_kw: must have shape (3, S, 12), got (3, 2, 11)" in capsys.readouterr().err

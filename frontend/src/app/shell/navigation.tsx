@@ -4,6 +4,7 @@ import { NavLink } from "react-router";
 import { Icon, type IconName } from "@/components/icons";
 import { Mark } from "@/components/mark";
 import { meQuery } from "@/lib/api/queries";
+import type { Me } from "@/lib/api/types";
 import { useText, type MessageId } from "@/lib/text";
 
 import classes from "./navigation.module.css";
@@ -20,12 +21,19 @@ const TRADE: Place = { to: "/trade", icon: "trade", label: "nav.trade" };
 const BILLS: Place = { to: "/bills", icon: "bills", label: "nav.bills" };
 const AGREEMENTS: Place = { to: "/agreements", icon: "agreements", label: "nav.agreements" };
 const PLANT: Place = { to: "/plant", icon: "plant", label: "nav.plant" };
+const METHODS: Place = { to: "/methods", icon: "chart", label: "nav.methods" };
+
+const PLACES: Record<Me["role"], readonly Place[]> = {
+  prosumer: [COMMUNITY, HOME, TRADE, BILLS, AGREEMENTS],
+  operator: [COMMUNITY, PLANT, METHODS, TRADE, BILLS],
+  auditor: [COMMUNITY, PLANT, TRADE, BILLS],
+};
 
 /** Left rail on wide screens, bottom bar on phones. */
 export function Navigation() {
   const text = useText();
   const { data: me } = useQuery(meQuery);
-  const places = me && me.role !== "prosumer" ? [COMMUNITY, PLANT, TRADE, BILLS] : [COMMUNITY, HOME, TRADE, BILLS, AGREEMENTS];
+  const places = PLACES[me?.role ?? "prosumer"];
   return (
     <nav className={classes.nav} aria-label={text("nav.label")}>
       <div className={classes.brand}>

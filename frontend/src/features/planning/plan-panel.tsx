@@ -7,6 +7,7 @@ import { api, unwrap } from "@/lib/api/client";
 import { useFormats } from "@/lib/use-formats";
 import { useText } from "@/lib/text";
 
+import { methodName, reasonInWords } from "./methods";
 import classes from "./plan-panel.module.css";
 
 const planQuery = queryOptions({
@@ -24,7 +25,11 @@ export function PlanPanel() {
     <Panel kicker={text("plan.kicker")} title={title}>
       {plan?.as_of ? (
         <p className={classes.made}>
-          {text("plan.made", { at: format.time(plan.as_of), method: plan.method, reason: plan.reason })}
+          {text("plan.made", {
+            at: format.time(plan.as_of),
+            method: methodName(plan.method, text),
+            reason: reasonInWords(plan.method, plan.reason, text),
+          })}
         </p>
       ) : plan ? (
         <Empty>{text("plan.noneWhy")}</Empty>

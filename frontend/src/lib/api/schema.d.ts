@@ -345,6 +345,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/planning/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Compare the methods on a local day that is over, each site alone at the retail tariff. */
+        get: operations["planning_comparison_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/readings": {
         parameters: {
             query?: never;
@@ -576,6 +593,34 @@ export interface components {
             tariff: components["schemas"]["Tariff"];
             demo_accounts: components["schemas"]["DemoAccount"][];
         };
+        /** @description A battery on that day: where it began, and the costs that frame every method's. */
+        ComparedSite: {
+            pseudonym: string;
+            /** Format: double */
+            capacity_kwh: number;
+            /** Format: double */
+            soc_start_kwh: number;
+            /** @description with the battery idle */
+            cost_without_micro: number;
+            /** @description the least there is, knowing the whole day */
+            optimum_micro: number;
+        };
+        /** @description Every method on one local day; any day from ``first_day`` to ``last_day`` can be asked for. */
+        Comparison: {
+            /** Format: date */
+            day: string;
+            /** Format: date */
+            first_day: string;
+            /** Format: date */
+            last_day: string;
+            interval_s: number;
+            starts: string[];
+            cost_without_micro: number;
+            optimum_micro: number;
+            sites: components["schemas"]["ComparedSite"][];
+            left_out: components["schemas"]["LeftOut"][];
+            methods: components["schemas"]["MethodOutcome"][];
+        };
         /** @description Where the money is. */
         Contracts: {
             token: string;
@@ -673,6 +718,11 @@ export interface components {
             interval_start: string;
             tx_hash: string;
         };
+        /** @description A site with a battery whose readings of that day are not whole. */
+        LeftOut: {
+            pseudonym: string;
+            missing_intervals: number;
+        };
         /** @description Energy wanted or offered at one price. */
         Level: {
             price_micro_per_kwh: number;
@@ -758,6 +808,19 @@ export interface components {
             cost_micro: number;
             cost_without_micro: number;
             saved_micro: number;
+        };
+        /** @description One method on all sites, which are in the order of the comparison's. */
+        MethodOutcome: {
+            method: string;
+            /**
+             * Format: double
+             * @description planning of all sites, once the method is loaded
+             */
+            seconds: number;
+            cost_micro: number;
+            /** Format: double */
+            lost: number | null;
+            sites: components["schemas"]["SiteOutcome"][];
         };
         /** @description Mean absolute error one interval ahead, per site, kWh. */
         ModelError: {
@@ -1018,6 +1081,22 @@ export interface components {
         SignedSupplyRequest: {
             message: components["schemas"]["SupplyMessageRequest"];
             signature: string;
+        };
+        /** @description One method at one site by interval; positive power charges, SoC is at the interval's end. */
+        SiteOutcome: {
+            cost_micro: number;
+            /**
+             * Format: double
+             * @description part of the attainable savings; null: none are
+             */
+            lost: number | null;
+            /** @description the plan is the method's own and keeps every limit */
+            feasible: boolean;
+            /** @description another method, or idle, where this one was passed over */
+            planned_by: string;
+            reason: string;
+            power_kw: number[];
+            soc_kwh: number[];
         };
         /**
          * @description * `register` - register
@@ -1664,6 +1743,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    planning_comparison_retrieve: {
+        parameters: {
+            query?: {
+                day?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
         };

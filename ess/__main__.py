@@ -19,6 +19,12 @@ python -m ess days --out IN.npz
 
      Measured days of eleven homes that no shipped model was trained on, ready for the other commands.
 
+python -m ess train {l2o,l2o_seed,policy,ppo,dqn} [--seed N] [--rounds N] [--out FOLDER] [--state FOLDER]
+
+     Weights and model card to --out (in place of those that ship). --state keeps the checkpoint from which an
+     interrupted training goes on, and logs for TensorBoard. --rounds counts pools of days (l2o), epochs
+     (l2o_seed), updates (policy) or intervals lived (ppo, dqn).
+
 Exit status: 0; 2 when the input is refused; 3 when OUT was written but a row holds impossible values (its
 figures are NaN), or its limits cannot all be kept, or no plan was found (stderr says which row, and why).
 """
@@ -29,6 +35,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -43,6 +50,8 @@ from ess.files import read_instances, read_outlook, write_answers, write_days
 from ess.scheduler import CHAINS, METHODS, schedule
 
 REFUSED, NOT_KEPT = 2, 3
+LEARNERS = ("l2o", "l2o_seed", "policy", "ppo", "dqn")
+TRAININGS = Path("build") / "train"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,6 +73,13 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("days", help="write measured days to a file")
     command.add_argument("--out", type=Path, required=True)
     command.set_defaults(run=_days)
+    command = commands.add_parser("train", help="train a method that learns")
+    command.add_argument("method", choices=LEARNERS)
+    command.add_argument("--seed", type=int)
+    command.add_argument("--rounds", type=int)
+    command.add_argument("--out", type=Path)
+    command.add_argument("--state", type=Path)
+    command.set_defaults(run=_train)
     given = parser.parse_args(arguments)
     try:
         return int(given.run(given))
@@ -130,6 +146,18 @@ def _figures(outcome: Outcome) -> dict[str, Any]:
 
 def _days(given: argparse.Namespace) -> int:
     write_days(given.out, home_days(TEST_FROM, LAST_DAY))
+    return 0
+
+
+def _train(given: argparse.Namespace) -> int:
+    resolve_name("ess.training:train")(
+        given.method,
+        seed=given.seed,
+        rounds=given.rounds,
+        folder=given.state or TRAININGS / given.method,
+        out=given.out,
+        report=print,
+    )
     return 0
 
 

@@ -7,7 +7,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from domain.battery import Battery
 from domain.errors import FieldError
 from ess.problem import BatteryProblem, Floats
+
+Walked = tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]  # SoC, grid, cost, wear cost, feasible
 
 TOLERANCE = 1e-6  # kW or kWh by which a limit may be missed: a milliwatt
 
@@ -58,7 +60,7 @@ def replay(problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats) -> 
     for name, values in (("charge_kw", charge_kw), ("discharge_kw", discharge_kw)):
         if values.shape != problem.shape:
             raise FieldError(name, f"must have shape {problem.shape}, got {values.shape}")
-    soc_kwh, grid_kw, cost, wear_cost, feasible = _walked(problem, charge_kw, discharge_kw)
+    soc_kwh, grid_kw, cost, wear_cost, feasible = _walk(charge_kw, discharge_kw, arrays_of(problem))
     violations = [""] * len(feasible)
     broken = np.flatnonzero(~feasible)
     if broken.size:
@@ -78,8 +80,9 @@ def replay(problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats) -> 
 
 def cost_with_wear(problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats) -> Floats:
     """What every method minimises, (n,): cost of the energy over the connection, plus wear."""
-    _, _, cost, wear_cost, _ = _walked(problem, charge_kw, discharge_kw)
-    return cost + wear_cost
+    _, _, cost, wear_cost, _ = _walk(charge_kw, discharge_kw, arrays_of(problem))
+    total: Floats = cost + wear_cost
+    return total
 
 
 def single_step(
@@ -108,82 +111,81 @@ def _stored(charge_kw: Any, discharge_kw: Any, gain: Any, loss: Any) -> Any:  # 
 stored_compiled = njit(inline="always")(_stored)
 
 
-def _walked(
-    problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats
-) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
-    """(SoC kWh (n, T), grid kW (n, T), cost (n,), wear cost (n,), feasible (n,))."""
+class Arrays(NamedTuple):
+    """What compiled loops read of a problem: the fields of ``BatteryProblem``, and the gains of a step.
+
+    ``floor_kwh`` (n, T) is the lowest state at the end of each interval, the final one included.
+    """
+
+    net_load_kw: Floats
+    buy: Floats
+    sell: Floats
+    import_limit_kw: Floats
+    export_limit_kw: Floats
+    floor_kwh: Floats
+    capacity_kwh: Floats
+    max_charge_kw: Floats
+    max_discharge_kw: Floats
+    gain: Floats
+    loss: Floats
+    initial_kwh: Floats
+    wear: Floats
+    step_h: float
+
+
+def arrays_of(problem: BatteryProblem) -> Arrays:
+    """The problem as compiled loops read it."""
     gain, loss = step_gains(problem)
-    walked: tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]] = _walk(
-        charge_kw,
-        discharge_kw,
-        problem.load_kw,
-        problem.pv_kw,
-        problem.buy,
-        problem.sell,
-        problem.import_limit_kw,
-        problem.export_limit_kw,
-        problem.soc_min_kwh,
-        problem.capacity_kwh,
-        problem.max_charge_kw,
-        problem.max_discharge_kw,
-        gain,
-        loss,
-        problem.soc_initial_kwh,
-        problem.soc_final_kwh,
-        problem.degradation_cost_per_kwh,
-        problem.step_h,
+    floor_kwh = problem.soc_min_kwh.copy()
+    floor_kwh[:, -1] = np.maximum(floor_kwh[:, -1], problem.soc_final_kwh)
+    return Arrays(
+        net_load_kw=problem.net_load_kw,
+        buy=problem.buy,
+        sell=problem.sell,
+        import_limit_kw=problem.import_limit_kw,
+        export_limit_kw=problem.export_limit_kw,
+        floor_kwh=floor_kwh,
+        capacity_kwh=problem.capacity_kwh,
+        max_charge_kw=problem.max_charge_kw,
+        max_discharge_kw=problem.max_discharge_kw,
+        gain=gain,
+        loss=loss,
+        initial_kwh=problem.soc_initial_kwh,
+        wear=problem.degradation_cost_per_kwh,
+        step_h=problem.step_h,
     )
-    return walked
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _walk(  # type: ignore[no-untyped-def]
-    charge_kw,
-    discharge_kw,
-    load_kw,
-    pv_kw,
-    buy,
-    sell,
-    import_limit_kw,
-    export_limit_kw,
-    floor_kwh,
-    capacity_kwh,
-    max_charge_kw,
-    max_discharge_kw,
-    gain,
-    loss,
-    initial_kwh,
-    final_kwh,
-    wear,
-    step_h,
-):
+def _walk(charge_kw: Floats, discharge_kw: Floats, given: Arrays) -> Walked:
     """One pass over all rows; a limit is kept where the comparison holds, so that NaN breaks it."""
     rows, steps = charge_kw.shape
     soc_kwh, grid_kw = np.empty((rows, steps)), np.empty((rows, steps))
     cost, wear_cost = np.empty(rows), np.empty(rows)
     feasible = np.empty(rows, dtype=np.bool_)
     for row in range(rows):
-        soc, paid, discharged, kept = initial_kwh[row], 0.0, 0.0, True
-        most_charge, most_discharge = max_charge_kw[row] + TOLERANCE, max_discharge_kw[row] + TOLERANCE
-        full = capacity_kwh[row] + TOLERANCE
+        soc, paid, discharged, kept = given.initial_kwh[row], 0.0, 0.0, True
+        most_charge = given.max_charge_kw[row] + TOLERANCE
+        most_discharge = given.max_discharge_kw[row] + TOLERANCE
+        full = given.capacity_kwh[row] + TOLERANCE
         for t in range(steps):
             charge, discharge = charge_kw[row, t], discharge_kw[row, t]
-            soc += stored_compiled(charge, discharge, gain[row], loss[row])
-            grid = load_kw[row, t] - pv_kw[row, t] + charge - discharge
-            paid += grid * (buy[row, t] if grid > 0.0 else sell[row, t])
+            soc += stored_compiled(charge, discharge, given.gain[row], given.loss[row])
+            grid = given.net_load_kw[row, t] + charge - discharge
+            paid += grid * (given.buy[row, t] if grid > 0.0 else given.sell[row, t])
             discharged += discharge
             soc_kwh[row, t], grid_kw[row, t] = soc, grid
             kept &= (
                 (-TOLERANCE <= charge <= most_charge)
                 & (-TOLERANCE <= discharge <= most_discharge)
                 & (min(charge, discharge) <= TOLERANCE)
-                & (floor_kwh[row, t] - TOLERANCE <= soc <= full)
-                & (grid <= import_limit_kw[row, t] + TOLERANCE)
-                & (-grid <= export_limit_kw[row, t] + TOLERANCE)
+                & (given.floor_kwh[row, t] - TOLERANCE <= soc <= full)
+                & (grid <= given.import_limit_kw[row, t] + TOLERANCE)
+                & (-grid <= given.export_limit_kw[row, t] + TOLERANCE)
             )
-        cost[row] = step_h * paid
-        wear_cost[row] = step_h * discharged * wear[row]
-        feasible[row] = kept & (soc >= final_kwh[row] - TOLERANCE)
+        cost[row] = given.step_h * paid
+        wear_cost[row] = given.step_h * discharged * given.wear[row]
+        feasible[row] = kept
     return soc_kwh, grid_kw, cost, wear_cost, feasible
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ess.dynamics import cost_with_wear, step_gains
+from ess.dynamics import arrays_of, cost_with_wear
 from ess.exact import convex, general
 from ess.plan import Plan, SolverError
 from ess.problem import BatteryProblem, Floats
@@ -38,8 +38,8 @@ def solve(problem: BatteryProblem) -> Optimum:
     Raises:
         SolverError: a row cannot be met, or its value function outgrew the memory set aside for it.
     """
-    arrays = _arrays(problem)
-    charge_kw, discharge_kw, marginal_cost, bound, status = convex.solve_rows(*arrays)
+    given = arrays_of(problem)
+    charge_kw, discharge_kw, marginal_cost, bound, status = convex.solve_rows(given)
     unmet = status == convex.UNMET
     if unmet.any():
         raise SolverError(f"row {np.argmax(unmet)} cannot keep every limit")
@@ -48,7 +48,7 @@ def solve(problem: BatteryProblem) -> Optimum:
         cost = cost_with_wear(problem.rows(searched), charge_kw[searched], discharge_kw[searched])
         searched = searched[cost > bound[searched] + PROVEN * (1 + np.abs(bound[searched]))]
     if searched.size:
-        charges, discharges, least, status = general.solve_rows(searched, *arrays)
+        charges, discharges, least, status = general.solve_rows(searched, given)
         if status.any():
             raise SolverError(f"row {searched[np.argmax(status)]} has too many break points")
         charge_kw[searched], discharge_kw[searched], bound[searched] = charges, discharges, least
@@ -63,25 +63,3 @@ def plan(problem: BatteryProblem) -> tuple[Floats, Floats]:
 def certified_plan(problem: BatteryProblem) -> Plan:
     """As ``solve``, without the duals."""
     return solve(problem).plan
-
-
-def _arrays(problem: BatteryProblem) -> tuple[Floats | float, ...]:
-    """What both kernels take, in their order."""
-    gain, loss = step_gains(problem)
-    return (
-        problem.net_load_kw,
-        problem.buy,
-        problem.sell,
-        problem.import_limit_kw,
-        problem.export_limit_kw,
-        problem.soc_min_kwh,
-        problem.capacity_kwh,
-        problem.max_charge_kw,
-        problem.max_discharge_kw,
-        gain,
-        loss,
-        problem.soc_initial_kwh,
-        problem.soc_final_kwh,
-        problem.degradation_cost_per_kwh,
-        problem.step_h,
-    )

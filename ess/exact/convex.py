@@ -79,25 +79,9 @@ def envelope(a, b, c, la, lb, lc):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_rows(
-    net_load_kw,
-    buy,
-    sell,
-    import_limit_kw,
-    export_limit_kw,
-    floor_kwh,
-    capacity_kwh,
-    max_charge_kw,
-    max_discharge_kw,
-    gain,
-    loss,
-    initial_kwh,
-    final_kwh,
-    wear,
-    step_h,
-):
+def solve_rows(given):
     """(charge kW, discharge kW, marginal cost of stored energy, each (n, T); bound and status, each (n,))."""
-    rows, steps = net_load_kw.shape
+    rows, steps = given.net_load_kw.shape
     charge_kw, discharge_kw = np.zeros((rows, steps)), np.zeros((rows, steps))
     marginal, bound = np.empty((rows, steps)), np.empty(rows)
     status = np.zeros(rows, dtype=np.int8)
@@ -107,24 +91,34 @@ def solve_rows(
     ranked = np.empty(PIECES)
     change, low_cut, high_cut = np.empty(steps), np.empty(steps), np.empty(steps)
     for row in range(rows):
-        capacity, up, down = capacity_kwh[row], gain[row], loss[row]
-        drawn, stored = step_h / down, step_h / up
+        capacity, up, down = given.capacity_kwh[row], given.gain[row], given.loss[row]
+        drawn, stored = given.step_h / down, given.step_h / up
         per_up, per_down = 1.0 / up, 1.0 / down
         head, tail = 0, 0
-        low = high = initial_kwh[row]
+        low = high = given.initial_kwh[row]
         total = 0.0  # the Lagrangian, without what depends on the duals
         met = True
         for t in range(steps):
-            net = net_load_kw[row, t]
-            least = max(-max_discharge_kw[row], -export_limit_kw[row, t] - net)
-            most = min(max_charge_kw[row], import_limit_kw[row, t] - net)
+            net = given.net_load_kw[row, t]
+            least = max(-given.max_discharge_kw[row], -given.export_limit_kw[row, t] - net)
+            most = min(given.max_charge_kw[row], given.import_limit_kw[row, t] - net)
             if most < least:
                 if least - most > SLACK:
                     met = False
                     break
                 most = least
             cost, moved, a, b, c, la, lb, lc = pieces(
-                net, buy[row, t], sell[row, t], wear[row], up, down, drawn, stored, least, most, step_h
+                net,
+                given.buy[row, t],
+                given.sell[row, t],
+                given.wear[row],
+                up,
+                down,
+                drawn,
+                stored,
+                least,
+                most,
+                given.step_h,
             )
             if b < a or c < b:
                 a, b, c, la, lb, lc = envelope(a, b, c, la, lb, lc)
@@ -149,9 +143,7 @@ def solve_rows(
                         to -= 1
                     slope[to], length[to], tag[to] = new, lengths[t, piece], t
                     to -= 1
-            floor = floor_kwh[row, t]
-            if t == steps - 1:
-                floor = max(floor, final_kwh[row])
+            floor = given.floor_kwh[row, t]
             low_cut[t], high_cut[t] = -np.inf, np.inf
             if low < floor:
                 need = floor - low
@@ -196,16 +188,15 @@ def solve_rows(
             here = min(max(after, low_cut[t]), high_cut[t])
             marginal[row, t] = here
             if here > after:
-                floor = floor_kwh[row, t]
-                total += (here - after) * (max(floor, final_kwh[row]) if t == steps - 1 else floor)
+                total += (here - after) * given.floor_kwh[row, t]
             elif here < after:
                 total += (here - after) * capacity
             after = here
-        total -= after * initial_kwh[row]
+        total -= after * given.initial_kwh[row]
         for t in range(steps):
             here = marginal[row, t]
-            net = net_load_kw[row, t]
-            least = max(-max_discharge_kw[row], -export_limit_kw[row, t] - net)
+            net = given.net_load_kw[row, t]
+            least = max(-given.max_discharge_kw[row], -given.export_limit_kw[row, t] - net)
             total -= here * (least * up if least > 0.0 else least * down)
             for piece in range(PIECES):
                 total += min(slopes[t, piece] - here, 0.0) * lengths[t, piece]

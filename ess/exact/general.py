@@ -133,26 +133,9 @@ def _cut(s, v, count, low, high):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_rows(
-    chosen,
-    net_load_kw,
-    buy,
-    sell,
-    import_limit_kw,
-    export_limit_kw,
-    floor_kwh,
-    capacity_kwh,
-    max_charge_kw,
-    max_discharge_kw,
-    gain,
-    loss,
-    initial_kwh,
-    final_kwh,
-    wear,
-    step_h,
-):
+def solve_rows(chosen, given):
     """(charge kW (k, T), discharge kW (k, T), least cost (k,), status (k,)) of the k rows ``chosen``."""
-    rows, steps = len(chosen), net_load_kw.shape[1]
+    rows, steps = len(chosen), given.net_load_kw.shape[1]
     charge_kw, discharge_kw = np.zeros((rows, steps)), np.zeros((rows, steps))
     least_cost, status = np.full(rows, np.inf), np.zeros(rows, dtype=np.int8)
     room = MOST_POINTS
@@ -164,24 +147,24 @@ def solve_rows(
     offset = np.empty(steps + 2, dtype=np.int64)
     for k in range(rows):
         row = chosen[k]
-        stored_s[0], stored_v[0] = initial_kwh[row], 0.0
+        stored_s[0], stored_v[0] = given.initial_kwh[row], 0.0
         offset[0], offset[1] = 0, 1
         for t in range(steps):
-            net = net_load_kw[row, t]
-            least = max(-max_discharge_kw[row], -export_limit_kw[row, t] - net)
-            most = max(min(max_charge_kw[row], import_limit_kw[row, t] - net), least)
+            net = given.net_load_kw[row, t]
+            least = max(-given.max_discharge_kw[row], -given.export_limit_kw[row, t] - net)
+            most = max(min(given.max_charge_kw[row], given.import_limit_kw[row, t] - net), least)
             cost, moved, a, b, c, la, lb, lc = pieces(
                 net,
-                buy[row, t],
-                sell[row, t],
-                wear[row],
-                gain[row],
-                loss[row],
-                step_h / loss[row],
-                step_h / gain[row],
+                given.buy[row, t],
+                given.sell[row, t],
+                given.wear[row],
+                given.gain[row],
+                given.loss[row],
+                given.step_h / given.loss[row],
+                given.step_h / given.gain[row],
                 least,
                 most,
-                step_h,
+                given.step_h,
             )
             gs[t, 0], gv[t, 0] = moved, cost
             points = 1
@@ -222,10 +205,8 @@ def solve_rows(
                 i = i_end
                 if i >= f_count - 1:
                     break
-            floor = floor_kwh[row, t]
-            if t == steps - 1:
-                floor = max(floor, final_kwh[row])
-            count = _cut(out_s, out_v, count, floor, capacity_kwh[row])
+            floor = given.floor_kwh[row, t]
+            count = _cut(out_s, out_v, count, floor, given.capacity_kwh[row])
             if count == 0:
                 status[k] = UNMET
                 break
@@ -250,9 +231,9 @@ def solve_rows(
             )
             change = at - before
             if change > 0.0:
-                charge_kw[k, t] = change / gain[row]
+                charge_kw[k, t] = change / given.gain[row]
             else:
-                discharge_kw[k, t] = -change / loss[row]
+                discharge_kw[k, t] = -change / given.loss[row]
             at = before
     return charge_kw, discharge_kw, least_cost, status
 

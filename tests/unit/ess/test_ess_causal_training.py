@@ -13,7 +13,7 @@ from ess.causal.network import WEIGHTS, Network, trained
 from ess.causal.outlook import Outlook
 from ess.causal.training import Run, Trial
 from ess.days import seed_days, varied
-from ess.dynamics import cost_with_wear
+from ess.dynamics import replay
 
 TRAINERS = {
     "policy": lambda run: train_policy.train_policy(run, updates=4),
@@ -48,6 +48,7 @@ def steps_of(line):
 @pytest.fixture(scope="module")
 def pool():
     problem = varied(seed_days(40, seed=1), seed=2)
+    problem = replace(problem, degradation_cost_per_kwh=np.full(40, 0.02))
     return Batteries.of(problem, Outlook(problem.net_load_kw[:, None] * np.array([0.8, 1.0, 1.2])[:, None]))
 
 
@@ -73,7 +74,7 @@ def small(pool, monkeypatch):
 def test_the_simulator_in_torch_is_the_simulator(pool):
     """SoC by SoC and cent by cent, for a network that moves all levels about."""
     torch.manual_seed(0)
-    wild = train_policy.build((pool.course.shape[2] + 4, 16, 3)).double()
+    wild = train_policy.build((pool.course.shape[2] + 4, 16, 3)).double().to(train_policy.DEVICE)
     with torch.no_grad():
         for parameter in wild.parameters():
             parameter.mul_(3)
@@ -82,15 +83,17 @@ def test_the_simulator_in_torch_is_the_simulator(pool):
     plan = pool.live(lambda seen: policy.decide(shipped, seen))
     problem = pool.problem
     unit = problem.capacity_kwh * np.abs(problem.buy).mean(axis=1)
-    assert cost.numpy() * unit == pytest.approx(cost_with_wear(problem, *plan), abs=1e-6)
-    change = np.diff(soc.numpy(), axis=1) * problem.capacity_kwh[:, None]
-    assert np.ptp(change, axis=1).min() > 0.1
+    judged = replay(problem, *plan)
+    assert cost.cpu().numpy() * unit == pytest.approx(judged.cost + judged.wear_cost, abs=1e-6)
+    soc_kwh = soc.cpu().numpy() * problem.capacity_kwh[:, None]
+    assert soc_kwh[:, 1:] == pytest.approx(judged.soc_kwh, abs=1e-6)
+    assert np.ptp(np.diff(soc_kwh, axis=1), axis=1).min() > 0.1
 
 
 def test_no_level_is_out_of_reach_of_the_gradient_while_it_is_smooth(pool):
     """Sharp, a battery learns about the one level that it reaches; smooth, about all, unless at an end."""
     days = train_policy.Days.of(pool)
-    levels = torch.tensor([0.3, 0.5, 0.7]).repeat(40, 1).requires_grad_()
+    levels = torch.tensor([0.3, 0.5, 0.7], device=train_policy.DEVICE).repeat(40, 1).requires_grad_()
     counts = []
     for smoothing in (0.0, 0.2):
         after = train_policy.next_soc(days, days.initial, levels, step=10, smoothing=smoothing)

@@ -63,7 +63,7 @@ def test_a_method_that_fails_saves_nothing_there_and_says_so(homes, monkeypatch)
     problem = homes()
 
     class StuckOnTheSecond(Method):
-        def plan(self, part, outlook):
+        def plan(self, part, _):
             if problem.capacity_kwh[1] in part.capacity_kwh:
                 raise SolverError("stuck")
             return Plan.unproven(*rule.plan(part))

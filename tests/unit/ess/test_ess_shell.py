@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ess import exact
-from ess.__main__ import main
+from ess import exact, training
+from ess.__main__ import LEARNERS, main
 from ess.dynamics import replay
 from ess.files import read_instances, read_outlook
 
@@ -181,3 +181,24 @@ def test_a_past_of_other_intervals_is_refused(tmp_path, homes, capsys):
         np.savez(tmp_path / "in.npz", **{**given, "past_net_load_kw": np.zeros((3, 2, 11))})
     assert run(tmp_path)[0] == 2
     assert "past_net_load_kw: must have shape (3, S, 12), got (3, 2, 11)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", LEARNERS)
+def test_a_training_gets_its_length_its_seed_and_its_places(tmp_path, monkeypatch, method):
+    """Trainings themselves are tested where they are; this is the way to them."""
+    asked = {}
+
+    def stand_in(run, **rest):
+        asked.update(run=run, **rest)
+
+    monkeypatch.setitem(training.WITHOUT_FORESIGHT, method, stand_in)
+    if method in training.WITH_THE_DAY:
+        monkeypatch.delitem(training.WITHOUT_FORESIGHT, method)
+        monkeypatch.setattr(training.WITH_THE_DAY[method], "train", stand_in)
+    options = ["--seed", "7", "--rounds", "3", "--out", str(tmp_path), "--state", str(tmp_path / "state")]
+    assert main(["train", method, *options]) == 0
+    assert asked["run"].seed == 7
+    assert 3 in (getattr(asked["run"], training.ROUNDS[method], None), asked.get(training.ROUNDS[method]))
+    assert tmp_path in (getattr(asked["run"], "out", None), asked.get("folder"))
+    kept = (getattr(asked["run"], "checkpoint", None), asked.get("checkpoint"))
+    assert tmp_path / "state" / "checkpoint.pt" in kept

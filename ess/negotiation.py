@@ -16,16 +16,14 @@ than the peak price) the whole costs at least
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import highspy
 import numpy as np
 
 from ess.plan import SolverError
 from ess.problem import Floats
-
-if TYPE_CHECKING:
-    from ess.portfolio import SharedLimits
+from ess.shared import SharedLimits
 
 MOST_ROUNDS = 300
 WIDE, NARROW, LEAST_BOX = 2.0, 0.7, 1e-6
@@ -61,7 +59,7 @@ class Negotiation:
     """
 
     def __init__(
-        self, ask: Callable[[Floats], Answer], limits: "SharedLimits", *, step_h: float, dearest: float
+        self, ask: Callable[[Floats], Answer], limits: SharedLimits, *, step_h: float, dearest: float
     ) -> None:
         self._ask, self._limits, self._step_h = ask, limits, step_h
         self._dearest = dearest * step_h
@@ -150,7 +148,7 @@ class Negotiation:
 class _Master:
     """The linear programme of the module's docstring, kept warm in HiGHS."""
 
-    def __init__(self, limits: "SharedLimits") -> None:
+    def __init__(self, limits: SharedLimits) -> None:
         self._limits = limits
         self._least, self._most = limits.bounds_kw
         self._groups = 0

@@ -14,8 +14,9 @@ import numpy as np
 from ess import exact
 from ess.days import home_year, seed_days, varied
 from ess.dynamics import cost_with_wear
-from ess.portfolio import SharedLimits, coordinate
+from ess.portfolio import coordinate
 from ess.problem import BatteryProblem
+from ess.shared import SharedLimits
 from tests.benchmarks import highs
 from tests.benchmarks.instances import KINDS, random_problem
 from tests.benchmarks.registry import Row, at_least, at_most, best_of

@@ -14,7 +14,8 @@ from ess import exact, negotiation
 from ess.days import seed_days, varied
 from ess.dynamics import replay
 from ess.plan import SolverError
-from ess.portfolio import SharedLimits, Threads, coordinate
+from ess.portfolio import Threads, coordinate
+from ess.shared import SharedLimits
 
 ROWS, GROUPS, STEPS = 24, 6, 24
 

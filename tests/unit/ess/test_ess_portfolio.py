@@ -10,7 +10,8 @@ from domain.errors import FieldError
 from ess import exact
 from ess.dynamics import cost_with_wear, replay, step_gains
 from ess.plan import SolverError
-from ess.portfolio import SharedLimits, coordinate
+from ess.portfolio import coordinate
+from ess.shared import SharedLimits
 
 STEPS = 12
 

@@ -19,8 +19,9 @@ from ess.corridor import can_be_met
 from ess.dynamics import Replay, replay
 from ess.files import read_instances
 from ess.plan import SolverError
-from ess.portfolio import Crew, FleetPlan, SharedLimits, Threads, coordinate
+from ess.portfolio import Crew, FleetPlan, Threads, coordinate
 from ess.problem import BatteryProblem
+from ess.shared import SharedLimits
 
 SHOWN = 5  # faulty rows; the rest is counted
 CAPS = ("import_cap_kw", "export_cap_kw")

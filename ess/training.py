@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ess.causal import train_agents, train_policy
 from ess.causal import training as causal
 from ess.causal.network import WEIGHTS
@@ -33,6 +35,7 @@ def train(  # noqa: PLR0913 (what decides a training, and where it leaves its tr
     Weights and model card go to ``out``, in place of the shipped ones unless given.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # these networks are small: more threads only make sums differ
     length = {} if rounds is None else {ROUNDS[name]: rounds}
     if name in WITHOUT_FORESIGHT:
         run = causal.Run(out=out or WEIGHTS, folder=folder, seed=seed or 0, report=report)

@@ -6,11 +6,12 @@ for the method and its source, ``docs/ess.md`` for what was measured.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ess.dynamics import arrays_of, cost_with_wear
+from ess.dynamics import arrays_of, cost_with_wear, replay, soc_change_kwh
 from ess.exact import convex, general
 from ess.plan import Plan, SolverError
 from ess.problem import BatteryProblem, Floats
@@ -39,7 +40,9 @@ def solve(problem: BatteryProblem) -> Optimum:
         SolverError: a row cannot be met, or its value function outgrew the memory set aside for it.
     """
     given = arrays_of(problem)
-    charge_kw, discharge_kw, marginal_cost, bound, status = convex.solve_rows(given)
+    charge_kw, discharge_kw, marginal_cost, bound, status = convex.solve_window(
+        given, 0, problem.shape[1], given.initial_kwh, problem.soc_final_kwh
+    )
     unmet = status == convex.UNMET
     if unmet.any():
         raise SolverError(f"row {np.argmax(unmet)} cannot keep every limit")
@@ -53,6 +56,31 @@ def solve(problem: BatteryProblem) -> Optimum:
             raise SolverError(f"row {searched[np.argmax(status)]} has too many break points")
         charge_kw[searched], discharge_kw[searched], bound[searched] = charges, discharges, least
     return Optimum(Plan(charge_kw, discharge_kw, bound), marginal_cost, searched)
+
+
+def polish(
+    problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats, *, windows: int
+) -> tuple[Floats, Floats]:
+    """A feasible plan, (n, T) kW each, made the least costly in each of ``windows`` equal parts of it.
+
+    The state of charge at the end of each part but the last stays at least what the plan had there. Rows
+    that this does not make cheaper (prices may be such that a part is not convex) stay as they are.
+    """
+    given = arrays_of(problem)
+    before = replay(problem, charge_kw, discharge_kw)
+    polished = Plan.unproven(np.empty(problem.shape), np.empty(problem.shape))
+    state_kwh = problem.soc_initial_kwh
+    edges = np.linspace(0, problem.shape[1], windows + 1).astype(int).tolist()
+    for begin, end in pairwise(edges):
+        last = end == problem.shape[1]
+        left_kwh = problem.soc_final_kwh if last else before.soc_kwh[:, end - 1].copy()
+        charges, discharges, *_ = convex.solve_window(given, begin, end, state_kwh, left_kwh)
+        polished.charge_kw[:, begin:end], polished.discharge_kw[:, begin:end] = charges, discharges
+        state_kwh = state_kwh + soc_change_kwh(charges, discharges, problem).sum(axis=1)
+    after = replay(problem, polished.charge_kw, polished.discharge_kw)
+    better = after.feasible & (after.cost + after.wear_cost < before.cost + before.wear_cost)
+    polished.charge_kw[~better], polished.discharge_kw[~better] = charge_kw[~better], discharge_kw[~better]
+    return polished.charge_kw, polished.discharge_kw
 
 
 def plan(problem: BatteryProblem) -> tuple[Floats, Floats]:

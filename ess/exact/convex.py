@@ -79,9 +79,9 @@ def envelope(a, b, c, la, lb, lc):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_rows(given):
+def solve_window(given, begin, end, initial_kwh, final_kwh):
     """(charge kW, discharge kW, marginal cost of stored energy, each (n, T); bound and status, each (n,))."""
-    rows, steps = given.net_load_kw.shape
+    rows, steps = len(initial_kwh), end - begin
     charge_kw, discharge_kw = np.zeros((rows, steps)), np.zeros((rows, steps))
     marginal, bound = np.empty((rows, steps)), np.empty(rows)
     status = np.zeros(rows, dtype=np.int8)
@@ -95,13 +95,13 @@ def solve_rows(given):
         drawn, stored = given.step_h / down, given.step_h / up
         per_up, per_down = 1.0 / up, 1.0 / down
         head, tail = 0, 0
-        low = high = given.initial_kwh[row]
+        low = high = initial_kwh[row]
         total = 0.0  # the Lagrangian, without what depends on the duals
         met = True
         for t in range(steps):
-            net = given.net_load_kw[row, t]
-            least = max(-given.max_discharge_kw[row], -given.export_limit_kw[row, t] - net)
-            most = min(given.max_charge_kw[row], given.import_limit_kw[row, t] - net)
+            net = given.net_load_kw[row, begin + t]
+            least = max(-given.max_discharge_kw[row], -given.export_limit_kw[row, begin + t] - net)
+            most = min(given.max_charge_kw[row], given.import_limit_kw[row, begin + t] - net)
             if most < least:
                 if least - most > SLACK:
                     met = False
@@ -109,8 +109,8 @@ def solve_rows(given):
                 most = least
             cost, moved, a, b, c, la, lb, lc = pieces(
                 net,
-                given.buy[row, t],
-                given.sell[row, t],
+                given.buy[row, begin + t],
+                given.sell[row, begin + t],
                 given.wear[row],
                 up,
                 down,
@@ -143,7 +143,9 @@ def solve_rows(given):
                         to -= 1
                     slope[to], length[to], tag[to] = new, lengths[t, piece], t
                     to -= 1
-            floor = given.floor_kwh[row, t]
+            floor = given.floor_kwh[row, begin + t]
+            if t == steps - 1:
+                floor = max(floor, final_kwh[row])
             low_cut[t], high_cut[t] = -np.inf, np.inf
             if low < floor:
                 need = floor - low
@@ -188,15 +190,16 @@ def solve_rows(given):
             here = min(max(after, low_cut[t]), high_cut[t])
             marginal[row, t] = here
             if here > after:
-                total += (here - after) * given.floor_kwh[row, t]
+                floor = given.floor_kwh[row, begin + t]
+                total += (here - after) * (max(floor, final_kwh[row]) if t == steps - 1 else floor)
             elif here < after:
                 total += (here - after) * capacity
             after = here
-        total -= after * given.initial_kwh[row]
+        total -= after * initial_kwh[row]
         for t in range(steps):
             here = marginal[row, t]
-            net = given.net_load_kw[row, t]
-            least = max(-given.max_discharge_kw[row], -given.export_limit_kw[row, t] - net)
+            net = given.net_load_kw[row, begin + t]
+            least = max(-given.max_discharge_kw[row], -given.export_limit_kw[row, begin + t] - net)
             total -= here * (least * up if least > 0.0 else least * down)
             for piece in range(PIECES):
                 total += min(slopes[t, piece] - here, 0.0) * lengths[t, piece]

@@ -6,6 +6,9 @@ limit, however wrong the network may be. It was trained on the cost of its own p
 never on solutions: self-supervised learning to optimise (Donti et al. 2021, arXiv:2104.12225; the seed of
 this room).
 
+Its plan is then made the least costly in each half of the day by ``ess.exact.polish``, with the state between
+them as the network chose it: what a network sees worst is how the last few kWh are spread over like hours.
+
 Its convexity is assumed, not checked: where selling costs money or pays more than buying, plans are feasible
 but may be far from the optimum.
 """
@@ -16,12 +19,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ess import exact
 from ess.learned.l2o_features import BLOCKS, PIECES, features, interval_prices
 from ess.learned.l2o_policy import arrays_of, plan_levels
 from ess.learned.weights import load_weights
 from ess.problem import BatteryProblem, Floats
 
 NAME = "l2o"
+HALVES = 2
 ROWS_AT_ONCE = 1024  # of hidden layers, to stay in the processor's cache
 CORNER = 0.01
 STEEPNESS = 5.0
@@ -38,16 +43,23 @@ class Layer(NamedTuple):
 
 
 def plan(problem: BatteryProblem) -> tuple[Floats, Floats]:
-    """(charge kW, discharge kW), each (n, T). Every row must be one that can be met.
+    """(charge kW, discharge kW), each (n, T): what the network says, polished.
+
+    Every row must be one that can be met.
 
     Raises:
         FieldError: the problem is not one day in 24 equal parts, or in parts of those.
     """
+    return exact.polish(problem, *unpolished_plan(problem), windows=HALVES)
+
+
+def unpolished_plan(problem: BatteryProblem) -> tuple[Floats, Floats]:
+    """As ``plan``, but what the network alone says."""
     return plan_with(_shipped(), problem)
 
 
 def plan_with(layers: tuple[Layer, ...], problem: BatteryProblem) -> tuple[Floats, Floats]:
-    """``plan`` by a network of ``layers``."""
+    """``unpolished_plan`` by a network of ``layers``."""
     seen = features(problem)
     prices = interval_prices(problem, seen)
     levels = np.empty((*problem.shape, PIECES), dtype=np.float32)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ess import exact, milp
+from ess import exact, milp, rule
 from ess.dynamics import cost_with_wear, replay, step_gains
 from ess.exact import general
 from ess.plan import SolverError
@@ -83,6 +83,32 @@ def test_between_equal_plans_it_moves_less(homes):
     charge_kw, discharge_kw = exact.plan(flat)
     assert charge_kw.max() < 1e-12
     assert discharge_kw.sum(axis=1) * flat.step_h == pytest.approx(flat.soc_initial_kwh - flat.soc_final_kwh)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("windows", [1, 2, 3])
+def test_polishing_keeps_every_limit_and_never_costs_more(kind, windows):
+    problem = hard(kind, seed=4)
+    plan = rule.plan(problem)
+    polished = exact.polish(problem, *plan, windows=windows)
+    judged = replay(problem, *polished)
+    before, after = cost_with_wear(problem, *plan), cost_with_wear(problem, *polished)
+    assert judged.feasible.all()
+    assert (after <= before).all()
+    assert (after < before - 1e-3).any()
+    best = exact.solve(problem)
+    convex = np.setdiff1d(np.arange(len(before)), best.searched)
+    if windows == 1 and kind in {"plain", "wear", "tight limits"}:
+        assert convex.size
+        assert after[convex] == pytest.approx(best.plan.bound[convex], abs=1e-9)
+
+
+def test_between_windows_a_polished_plan_holds_at_least_what_it_held():
+    problem = hard("plain", seed=6)
+    plan = rule.plan(problem)
+    half = STEPS // 2 - 1
+    held = replay(problem, *plan).soc_kwh[:, half]
+    assert (replay(problem, *exact.polish(problem, *plan, windows=2)).soc_kwh[:, half] >= held - 1e-9).all()
 
 
 def test_a_long_horizon_is_as_exact():

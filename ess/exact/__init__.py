@@ -5,6 +5,7 @@ whose plan costs more than that bound, are solved by ``general``. Both replace a
 for the method and its source, ``docs/ess.md`` for what was measured.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -59,9 +60,9 @@ def solve(problem: BatteryProblem) -> Optimum:
 
 
 def polish(
-    problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats, *, windows: int
+    problem: BatteryProblem, charge_kw: Floats, discharge_kw: Floats, *, edges: Sequence[int]
 ) -> tuple[Floats, Floats]:
-    """A feasible plan, (n, T) kW each, made the least costly in each of ``windows`` equal parts of it.
+    """A feasible plan, (n, T) kW each, made the least costly in each part between two of ``edges``, 0 to T.
 
     The state of charge at the end of each part but the last stays at least what the plan had there. Rows
     that this does not make cheaper (prices may be such that a part is not convex) stay as they are.
@@ -70,7 +71,6 @@ def polish(
     before = replay(problem, charge_kw, discharge_kw)
     polished = Plan.unproven(np.empty(problem.shape), np.empty(problem.shape))
     state_kwh = problem.soc_initial_kwh
-    edges = np.linspace(0, problem.shape[1], windows + 1).astype(int).tolist()
     for begin, end in pairwise(edges):
         last = end == problem.shape[1]
         left_kwh = problem.soc_final_kwh if last else before.soc_kwh[:, end - 1].copy()

@@ -6,8 +6,9 @@ limit, however wrong the network may be. It was trained on the cost of its own p
 never on solutions: self-supervised learning to optimise (Donti et al. 2021, arXiv:2104.12225; the seed of
 this room).
 
-Its plan is then made the least costly in each half of the day by ``ess.exact.polish``, with the state between
-them as the network chose it: what a network sees worst is how the last few kWh are spread over like hours.
+Its plan is then polished by ``ess.exact.polish``: each half of the day is planned exactly, with the state
+between them as the network chose it, and then the middle half with the quarters beside it. What a network
+sees worst is how the last few kWh are spread over like hours.
 
 Its convexity is assumed, not checked: where selling costs money or pays more than buying, plans are feasible
 but may be far from the optimum.
@@ -26,7 +27,7 @@ from ess.learned.weights import load_weights
 from ess.problem import BatteryProblem, Floats
 
 NAME = "l2o"
-HALVES = 2
+POLISHED = ((0, 2, 4), (0, 1, 3, 4))  # edges, in quarters of the day, of one polish after the other
 ROWS_AT_ONCE = 1024  # of hidden layers, to stay in the processor's cache
 CORNER = 0.01
 STEEPNESS = 5.0
@@ -50,7 +51,10 @@ def plan(problem: BatteryProblem) -> tuple[Floats, Floats]:
     Raises:
         FieldError: the problem is not one day in 24 equal parts, or in parts of those.
     """
-    return exact.polish(problem, *unpolished_plan(problem), windows=HALVES)
+    planned, steps = unpolished_plan(problem), problem.shape[1]
+    for parts in POLISHED:
+        planned = exact.polish(problem, *planned, edges=[steps * part // 4 for part in parts])
+    return planned
 
 
 def unpolished_plan(problem: BatteryProblem) -> tuple[Floats, Floats]:

@@ -74,6 +74,9 @@ test-e2e: $(INSTALLED) $(CONTRACTS) $(PAGES) $(E2E)
 test-ganache: $(INSTALLED) $(CONTRACTS) $(GANACHE) ## one interval on Ganache as on Anvil; not in `make test`, as it compiles anew
 	$(PY) -m pytest --color=no tests/ganache/smoke.py
 
+bench bench-%: export OMP_NUM_THREADS := 1
+bench bench-%: export OPENBLAS_NUM_THREADS := 1
+
 bench: $(INSTALLED) ## time what must be fast, as ratios; make bench-NAME for one of them
 	$(PY) -m tests.benchmarks
 

@@ -27,27 +27,18 @@ WORTHLESS = 1e-6  # money: where no more can be attained, shares of it mean noth
 Scheduler = Callable[[BatteryProblem, str], BatterySchedule]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """One method on n rows.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Savings:
+    """What plans of n rows cost beside the least and beside no battery.
 
     Each (n,): ``cost``, ``cost_without`` (the battery idle) and ``optimum`` are energy over the connection
-    plus wear, in the problem's money; ``counts`` says which rows have an optimum. ``plan`` is the schedule,
-    replayed: where the method was passed over, ``plan.method`` names another and ``plan.reason`` says why.
+    plus wear, in the problem's money; ``counts`` says which rows have an optimum.
     """
 
-    method: str
-    plan: BatterySchedule
     cost: Floats
     cost_without: Floats
     optimum: Floats
     counts: NDArray[np.bool_]
-
-    @property
-    def feasible(self) -> NDArray[np.bool_]:
-        """Where the plan is the method's own and keeps every limit, (n,)."""
-        own: NDArray[np.bool_] = np.array(self.plan.method) == self.method
-        return self.plan.feasible & own
 
     @property
     def lost(self) -> float:
@@ -81,6 +72,24 @@ class Outcome:
         return float(money[self.counts].sum())
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Outcome(Savings):
+    """One method on n rows.
+
+    ``plan`` is the schedule, replayed: where the method was passed over, ``plan.method`` names another and
+    ``plan.reason`` says why.
+    """
+
+    method: str
+    plan: BatterySchedule
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """Where the plan is the method's own and keeps every limit, (n,)."""
+        own: NDArray[np.bool_] = np.array(self.plan.method) == self.method
+        return self.plan.feasible & own
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
     """Every method on the same n rows; the arrays (n,) are those of each outcome."""
@@ -105,8 +114,7 @@ def compare(
     plans = {}
     for _ in range(runs):
         plans = {method: scheduler(problem, method) for method in dict.fromkeys((*methods, OPTIMUM))}
-    idle = np.zeros(problem.shape)
-    cost_without = cost_with_wear(problem, idle, idle)
+    cost_without = idle_cost(problem)
     optimum = _cost(problem, plans[OPTIMUM])
     counts = plans[OPTIMUM].feasible
     outcomes = tuple(
@@ -121,6 +129,12 @@ def compare(
         for method in methods
     )
     return Comparison(cost_without=cost_without, optimum=optimum, counts=counts, outcomes=outcomes)
+
+
+def idle_cost(problem: BatteryProblem) -> Floats:
+    """Cost of each row with its battery idle, (n,)."""
+    nothing = np.zeros(problem.shape)
+    return cost_with_wear(problem, nothing, nothing)
 
 
 def _cost(problem: BatteryProblem, plan: BatterySchedule) -> Floats:

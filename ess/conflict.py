@@ -166,7 +166,7 @@ def _change(power_kw: Floats, problem: BatteryProblem) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _least_missing_changes(  # type: ignore[no-untyped-def]
+def _least_missing_changes(  # type: ignore[no-untyped-def] # numba infers
     lowest, highest, export_kept, import_kept, floor_kwh, final_kwh, capacity_kwh, initial_kwh
 ):
     """The change of SoC in each interval, (T,) kWh, of a plan that misses the least sum.
@@ -222,7 +222,7 @@ def _least_missing_changes(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _tilt(slope, length, owner, head, tail, reach):  # type: ignore[no-untyped-def]
+def _tilt(slope, length, owner, head, tail, reach):  # type: ignore[no-untyped-def] # numba infers
     """Lower the slopes of the first ``reach`` kWh by 1; the new tail."""
     at = head
     while at < tail and reach > 0.0:

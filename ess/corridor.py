@@ -73,7 +73,7 @@ def power_range(problem: BatteryProblem) -> tuple[Floats, Floats]:
 
 
 @njit(cache=True, nogil=True)
-def _backwards(least_kw, most_kw, floor_kwh, end_kwh, capacity_kwh, gain, loss):  # type: ignore[no-untyped-def]
+def _backwards(least_kw, most_kw, floor_kwh, end_kwh, capacity_kwh, gain, loss):  # type: ignore[no-untyped-def] # numba infers
     """The recursion of ``soc_corridor`` over all rows."""
     rows, steps = least_kw.shape
     lower, upper = np.empty((rows, steps + 1)), np.empty((rows, steps + 1))

@@ -103,7 +103,7 @@ def single_step(
     return power_kw, soc_kwh + _stored(max(power_kw, 0.0), max(-power_kw, 0.0), gain, loss)
 
 
-def _stored(charge_kw: Any, discharge_kw: Any, gain: Any, loss: Any) -> Any:  # noqa: ANN401
+def _stored(charge_kw: Any, discharge_kw: Any, gain: Any, loss: Any) -> Any:  # noqa: ANN401 - floats or arrays
     """The equation itself, for floats and arrays; ``stored_compiled`` is the same in compiled loops."""
     return gain * charge_kw - loss * discharge_kw
 

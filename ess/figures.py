@@ -13,7 +13,7 @@ from ess.problem import BatteryProblem, Floats
 
 SIZE_IN = (9.0, 5.0)
 DPI = 120
-COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined] # of listed colour maps only
 SMALLEST = 1e-4  # of a share that is drawn on a logarithmic axis
 
 

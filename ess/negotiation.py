@@ -153,7 +153,7 @@ class _Master:
         self._least, self._most = limits.bounds_kw
         self._groups = 0
         self.missed_kw = np.inf
-        self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        self._solver = highspy.Highs()  # type: ignore[no-untyped-call] # highspy gives it no types
         self._solver.setOptionValue("output_flag", False)  # noqa: FBT003 (an option's value)
         self._solver.setOptionValue("threads", 1)
         self._solver.setOptionValue("simplex_strategy", 4)  # primal: more answers leave the mixture feasible

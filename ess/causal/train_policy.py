@@ -170,7 +170,7 @@ def _improve(network: nn.Sequential, optimiser: torch.optim.Optimizer, days: Day
     smoothing = SMOOTHING * max(0.0, 1 - done / SHARP_FROM)
     loss = cost_of(network, days, smoothing)[0].mean()
     optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call] # torch gives it no types
     nn.utils.clip_grad_norm_(network.parameters(), NORM)
     optimiser.step()
     return loss.item()

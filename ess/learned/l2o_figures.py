@@ -1,10 +1,6 @@
 """How near a planner comes to the optimum on days never trained on; sums, and the worst of single days.
 
-    lost    = Σ (cost - optimum) / Σ (cost without battery - optimum)
-    sum_gap = Σ (cost - optimum) / |Σ optimum|
-    p99     = 99th percentile over days of (cost - optimum) / (cost without battery - optimum)
-
-Days on which less than 1e-6 can be saved have no part in p99. Costs include wear.
+``lost`` and ``sum_gap`` are those of ``ess.compare``, ``p99`` is the 99th percentile of its ``lost_by_row``.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ess import exact
+from ess.compare import Savings, idle_cost
 from ess.days import LAST_DAY, TEST_FROM, VALIDATE_FROM, home_days, seed_days, varied
 from ess.dynamics import cost_with_wear, replay
 from ess.problem import BatteryProblem, Floats
 
 Planner = Callable[[BatteryProblem], tuple[Floats, Floats]]
 
-WORTHLESS = 1e-6  # money
 BATTERIES = 5  # other batteries for each measured day
 POOLED = "pooled"
 
@@ -37,47 +33,36 @@ class Figures:
     days: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """Of each day (n,): cost by the plan, by the optimum, without a battery; whether the plan is feasible."""
-
-    cost: Floats
-    optimum: Floats
-    without: Floats
-    feasible: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, problem: BatteryProblem, planner: Planner) -> "Judged":
-        """``planner`` on ``problem``, replayed."""
-        nothing = np.zeros(problem.shape)
-        best, planned = exact.plan(problem), planner(problem)
-        return cls(
-            cost=cost_with_wear(problem, *planned),
-            optimum=cost_with_wear(problem, *best),
-            without=cost_with_wear(problem, nothing, nothing),
-            feasible=replay(problem, *planned).feasible,
-        )
-
-    def figures(self) -> Figures:
-        """The figures of these days."""
-        missed, attainable = self.cost - self.optimum, self.without - self.optimum
-        worth = attainable > WORTHLESS
-        return Figures(
-            lost=float(missed.sum() / attainable.sum()),
-            sum_gap=float(missed.sum() / abs(self.optimum.sum())),
-            p99=float(np.quantile(missed[worth] / attainable[worth], 0.99)),
-            feasible=float(self.feasible.mean()),
-            days=len(missed),
-        )
-
-
 def figures_on(days: Mapping[str, BatteryProblem], planner: Planner) -> dict[str, Figures]:
     """The figures of each set, and of all together as ``pooled``: sets of equal size have equal weight."""
-    judged = {name: Judged.of(problem, planner) for name, problem in days.items()}
-    names = [item.name for item in fields(Judged)]
-    joined = {name: np.concatenate([getattr(one, name) for one in judged.values()]) for name in names}
-    judged[POOLED] = Judged(**joined)
-    return {name: one.figures() for name, one in judged.items()}
+    judged = {name: _judged(problem, planner) for name, problem in days.items()}
+    names = [item.name for item in fields(Savings)]
+    savings, feasible = zip(*judged.values(), strict=True)
+    joined = {name: np.concatenate([getattr(one, name) for one in savings]) for name in names}
+    judged[POOLED] = Savings(**joined), np.concatenate(feasible)
+    return {name: _figures(*one) for name, one in judged.items()}
+
+
+def _judged(problem: BatteryProblem, planner: Planner) -> tuple[Savings, NDArray[np.bool_]]:
+    """What the planner's plans save, and whether each keeps every limit."""
+    best, planned = exact.plan(problem), planner(problem)
+    savings = Savings(
+        cost=cost_with_wear(problem, *planned),
+        cost_without=idle_cost(problem),
+        optimum=cost_with_wear(problem, *best),
+        counts=np.ones(problem.shape[0], dtype=np.bool_),
+    )
+    return savings, replay(problem, *planned).feasible
+
+
+def _figures(savings: Savings, feasible: NDArray[np.bool_]) -> Figures:
+    return Figures(
+        lost=savings.lost,
+        sum_gap=savings.sum_gap,
+        p99=float(np.nanquantile(savings.lost_by_row, 0.99)),
+        feasible=float(feasible.mean()),
+        days=len(feasible),
+    )
 
 
 def unseen_days() -> dict[str, BatteryProblem]:

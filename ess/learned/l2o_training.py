@@ -85,7 +85,7 @@ class PlanCost(torch.autograd.Function):
     """Cost (n,) of following levels (n, T, 3), with the policy's own gradient."""
 
     @staticmethod
-    def forward(ctx: Any, levels: Tensor, arrays: Arrays, step_h: float, softness: float) -> Tensor:  # noqa: ANN401, D102
+    def forward(ctx: Any, levels: Tensor, arrays: Arrays, step_h: float, softness: float) -> Tensor:  # noqa: ANN401, D102 - torch's protocol
         given = levels.detach().double().numpy()
         cost, gradient = np.empty(len(given)), np.zeros_like(given)
         soft_costs(given, arrays, step_h, softness, cost, gradient)
@@ -93,7 +93,7 @@ class PlanCost(torch.autograd.Function):
         return torch.from_numpy(cost)
 
     @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401, D102
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401, D102 - torch's protocol
         return (outer[0][:, None, None] * ctx.gradient).float(), None, None, None
 
 
@@ -179,7 +179,7 @@ class _Learner:
                 group["lr"] = self.run.rate * warm * (1 + math.cos(math.pi * done)) / 2
             loss = _loss(self.policy, days, rows, run=self.run, done=done)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call] # torch gives it no types
             nn.utils.clip_grad_norm_(self.policy.parameters(), LONGEST_GRADIENT)
             self.optimizer.step()
             memory = min(MEMORY, steps / (steps + FORGOTTEN))
@@ -211,7 +211,7 @@ def _loss(policy: nn.Sequential, days: Pool, rows: NDArray[np.intp], *, run: Run
     softness = run.softest * (run.sharpest / run.softest) ** min(1.0, done / SHARPENED)
     levels = levels_said(policy(days.seen[rows]), tuple(values[rows] for values in days.prices))
     arrays = tuple(values[rows] for values in days.arrays)
-    cost = PlanCost.apply(levels, arrays, days.step_h, softness)  # type: ignore[no-untyped-call]
+    cost = PlanCost.apply(levels, arrays, days.step_h, softness)  # type: ignore[no-untyped-call] # torch gives it no types
     above_idling = (cost - torch.from_numpy(days.idle_cost[rows])) / torch.from_numpy(days.scale[rows])
     emphasis = EMPHASIS * max(0.0, 2 * done - 1)
     weight = 1 + emphasis / (1 + (above_idling.detach() / LITTLE) ** 2)

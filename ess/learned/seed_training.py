@@ -84,7 +84,7 @@ class _Learner:
             noisy = [torch.clamp(_noisy(values[rows]), min=0) for values in self.series]
             loss = penalised_cost(self.policy, noisy, self.battery, softness=softness)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call] # torch gives it no types
             nn.utils.clip_grad_norm_(self.policy.parameters(), LONGEST_GRADIENT)
             self.optimizer.step()
             total += loss.item()

@@ -16,7 +16,7 @@ class Stateful(Protocol):
     def state_dict(self) -> dict[str, Any]:
         """All that must be kept."""
 
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:  # noqa: ANN401
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:  # noqa: ANN401 - torch's signature
         """Go on from what was kept."""
 
 

@@ -44,7 +44,7 @@ def solve(problem: BatteryProblem, *, integer: bool, tolerance: float = 1e-7) ->
         kinds = [highspy.HighsVarType.kContinuous] * (5 * steps)
         lp.integrality_ = kinds + [highspy.HighsVarType.kInteger] * (2 * steps)
     solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)  # noqa: FBT003
+    solver.setOptionValue("output_flag", False)  # noqa: FBT003 - an option's value
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("mip_rel_gap", 1e-9)
     solver.setOptionValue("mip_abs_gap", 1e-9)

@@ -101,6 +101,13 @@ def without_foresight() -> list[Row]:
         if name in {"ppo", "dqn"}:
             least = least_lead(outcome, rule, days.home)
             rows.append(at_least(f"{name}: least lead of a home over the rule", least, "money", 0))
+    other = compare(
+        varied(days.problem, seed=SEED), ("rule", *CAUSAL), scheduler=partial(schedule, outlook=outlook)
+    )
+    rows += [
+        Row(f"{o.method}, other batteries: of the attainable savings", 100 * o.share, "%")
+        for o in other.outcomes
+    ]
     return rows
 
 

@@ -14,13 +14,13 @@ import django
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 (Django's settings come first)
-from django.db import close_old_connections  # noqa: E402
+from django.db import close_old_connections  # noqa: E402 - as above
 
-from backend.market.models import DeliveryInterval, Order, Trade  # noqa: E402
-from backend.registry.models import Participant  # noqa: E402
-from backend.settlement.models import OutboxTransaction, Settlement, StatementLine  # noqa: E402
-from backend.telemetry.models import Reading  # noqa: E402
-from domain.market import SettlementLine  # noqa: E402
+from backend.market.models import DeliveryInterval, Order, Trade  # noqa: E402 - as above
+from backend.registry.models import Participant  # noqa: E402 - as above
+from backend.settlement.models import OutboxTransaction, Settlement, StatementLine  # noqa: E402 - as above
+from backend.telemetry.models import Reading  # noqa: E402 - as above
+from domain.market import SettlementLine  # noqa: E402 - as above
 
 ACCOUNT = re.compile("[0-9a-fA-F]{40}")
 TABLES = {

@@ -57,7 +57,7 @@ def small(pool, monkeypatch):
     """Training on 40 days, judged on the same."""
     trial = Trial(pool, np.arange(40) % 3, *np.ones((3, 40)))
     for module in (train_policy, train_agents):
-        monkeypatch.setattr(module, "training_pool", lambda *, seed: pool)  # noqa: ARG005
+        monkeypatch.setattr(module, "training_pool", lambda *, seed: pool)  # noqa: ARG005 - as the original is called
     for name in ("validation", "test"):
         monkeypatch.setattr(training.Trial, name, lambda: trial)
     monkeypatch.setattr(train_policy, "CHECK_EVERY", 2)

@@ -55,7 +55,7 @@ def test_loss_is_the_cost_and_what_bounds_and_end_are_missed_by(monkeypatch):
     problem = seed_days(3, seed=0)
     charge = torch.zeros(3, 24, 3)
     charge[..., 0] = 1  # charges at half power all day: 5 + 24 * 0.95 * 1.5 = 39.2 kWh
-    monkeypatch.setattr(seed_training.functional, "gumbel_softmax", lambda logits, **_: charge)  # noqa: ARG005
+    monkeypatch.setattr(seed_training.functional, "gumbel_softmax", lambda logits, **_: charge)  # noqa: ARG005 - as the original is called
     loss = penalised_cost(
         lambda *_: (None, torch.full((3, 24, 2), 0.5)), series_of(problem), problem.rows([0]), softness=1.0
     )

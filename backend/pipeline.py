@@ -29,6 +29,7 @@ from backend.market import services as market_services
 from backend.market.models import AgentRound
 from backend.planning import queries as planning
 from backend.planning import services as planning_services
+from backend.planning.inputs import horizon_grid
 from backend.planning.models import ScheduleRun
 from backend.registry import queries as registry
 from backend.registry import services as registry_services
@@ -46,6 +47,8 @@ from pricing.bidding import net_quantiles
 NET_LEVELS = (0.1, 0.5, 0.9)
 READING_GRACE = 0.25  # of an interval: how long planning waits for late readings
 CLAIM_S = 20  # an enqueued stage is not enqueued again within this time
+TRAINING_CLAIM_S = 600  # a training that failed is tried again after this time
+TRAINING_LIMIT_S = 1_800
 logger = logging.getLogger(__name__)
 
 
@@ -66,6 +69,7 @@ def due(community: Community, now: datetime) -> Iterator[Due]:
     for interval in market.uncommitted(now):
         yield Due("commit", str(interval.pk), interval.start)
     yield from _planning_due(community, now)
+    yield from _learning_due(community, now)
     for interval in market.delivered(now):
         missing = telemetry.missing_readings(interval.start, Meter.Role.GRID)
         waiting = missing and now < interval.end + community.reading_deadline
@@ -87,6 +91,21 @@ def _planning_due(community: Community, now: datetime) -> Iterator[Due]:
     yield Due("plan", as_of.isoformat(), as_of, f"{len(missing)} readings" if waiting else "")
 
 
+def _learning_due(community: Community, now: datetime) -> Iterator[Due]:
+    """Drift is looked for, and then models are trained, once the plan of that instant is made.
+
+    So every plan is made by the models that were champions before its instant, however long a training takes.
+    """
+    checked_at = planning_services.drift_check_due(community, now)
+    if checked_at is not None:
+        if AgentRound.objects.filter(as_of__gte=checked_at).exists():
+            yield Due("look_for_drift", checked_at.isoformat(), checked_at)
+        return
+    as_of = planning_services.training_due(community, now)
+    if as_of is not None and AgentRound.objects.filter(as_of__gte=as_of).exists():
+        yield Due("train", as_of.isoformat(), as_of)
+
+
 def ready() -> bool:
     """Whether every member is on chain and the clock runs, or stands ready to be advanced."""
     return settlement.onboarded()
@@ -101,7 +120,8 @@ def tick() -> None:
         community = registry.community()
         market_services.open_intervals(now)
         for item in due(community, now):
-            if not item.waits_for and cache.add(claim(item.stage, item.key), 1, CLAIM_S):
+            claimed_s = TRAINING_CLAIM_S if item.stage == "train" else CLAIM_S
+            if not item.waits_for and cache.add(claim(item.stage, item.key), 1, claimed_s):
                 STAGES[item.stage].delay(item.key, now.isoformat())
     pump.delay()
 
@@ -144,8 +164,6 @@ def plan(as_of_iso: str, _now_iso: str) -> None:
     with released_if_cut_off("plan", as_of_iso), sole("plan") as mine:
         if not mine or AgentRound.objects.filter(as_of=as_of).exists():
             return
-        if planning_services.training_due(as_of):
-            planning_services.train_models(as_of)
         planning_services.run_forecasts(as_of)
         schedule_batteries(as_of)
         positions = net_positions(as_of)
@@ -154,6 +172,24 @@ def plan(as_of_iso: str, _now_iso: str) -> None:
         agents.run_agents(positions, as_of=as_of)
     announce("planned", as_of=as_of_iso)
     cache.delete(claim("plan", as_of_iso))
+
+
+@shared_task
+def look_for_drift(as_of_iso: str, _now_iso: str) -> None:
+    """See whether forecasts have become worse, or readings different."""
+    with released_if_cut_off("look_for_drift", as_of_iso), sole("look_for_drift") as mine:
+        if mine:
+            planning_services.look_for_drift(datetime.fromisoformat(as_of_iso))
+            cache.delete(claim("look_for_drift", as_of_iso))
+
+
+@shared_task(time_limit=TRAINING_LIMIT_S)
+def train(as_of_iso: str, _now_iso: str) -> None:
+    """Train challengers, judge them beside the champions, and crown who is better; on a queue of its own."""
+    with released_if_cut_off("train", as_of_iso), sole("train") as mine:
+        if mine:
+            planning_services.train_models(datetime.fromisoformat(as_of_iso))
+            cache.delete(claim("train", as_of_iso))
 
 
 @shared_task
@@ -196,16 +232,18 @@ def release(interval_id: str, as_of_iso: str) -> None:
 STAGES: dict[str, Task[[str, str], None]] = {
     "clear": clear,
     "commit": commit,
+    "look_for_drift": look_for_drift,
     "plan": plan,
     "release": release,
     "settle": settle,
+    "train": train,
 }
 
 
 def schedule_batteries(as_of: datetime) -> None:
     """Plan the batteries against expected prices and what is already traded; send the set-points."""
     community = registry.community()
-    grid = planning_services.horizon_grid(community, as_of)
+    grid = horizon_grid(community, as_of)
     outlook = market_outlook(community, grid)
     run = planning_services.run_schedules(as_of, outlook)
     idle = np.zeros(len(grid))

@@ -8,11 +8,10 @@ import numpy as np
 
 from domain.errors import FieldError
 from domain.time import require_utc
-from forecasting import metrics
-from forecasting.features import Vista
+from forecasting.examples import values_at
 from forecasting.models.base import Model
-from forecasting.quantiles import LEVELS, MEDIAN
 from forecasting.series import FloatArray, History, InstantArray, IntArray
+from forecasting.vista import Vista
 
 ORIGINS_AT_ONCE = 200
 
@@ -31,49 +30,54 @@ class Backtest:
     actual: FloatArray
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Errors of the median and of the quantiles, and the share of actual values inside the 80 % band."""
-
-    mae: float
-    rmse: float
-    nrmse: float
-    mase: float
-    pinball: float
-    crps: float
-    coverage_80: float
-
-
 def rolling_origins(first: datetime, last: datetime, every: timedelta) -> list[datetime]:
     """``first``, ``first + every``, ... not later than ``last``."""
     return [first + i * every for i in range((last - first) // every + 1)]
 
 
-def backtest(model: Model, history: History, *, origins: Sequence[datetime], horizon: int) -> Backtest:
+def backtest(
+    model: Model,
+    history: History,
+    *,
+    origins: Sequence[datetime],
+    horizon: int,
+    refit_every: timedelta | None = None,
+) -> Backtest:
     """Forecasts issued at each of ``origins`` (increasing, on the grid) from what was known at that time.
 
-    FieldError(code="leak") when the first one precedes the end of training.
+    With ``refit_every`` the model is adapted (``Model.adapted``) whenever so much time has passed, each time
+    to no more than what was known then. FieldError(code="leak") when an origin precedes the end of training.
     """
     if not origins:
         raise FieldError("origins", "must not be empty")
+    if refit_every is not None and refit_every <= timedelta(0):
+        raise FieldError("refit_every", f"must be positive, got {refit_every}")
     model.require_usable(history, require_utc(origins[0], "origins"), horizon)
     positions = np.array([(origin - history.grid.start) // history.grid.step for origin in origins])
-    parts = [
-        model.quantiles(Vista.at(history, part), horizon)
-        for part in np.split(positions, range(ORIGINS_AT_ONCE, len(positions), ORIGINS_AT_ONCE))
-    ]
+    parts: list[FloatArray] = []
+    adapted_at = origins[0]
+    for part in _blocks(origins, refit_every):
+        first = origins[part[0]]
+        if first > adapted_at:
+            model, adapted_at = model.adapted(history.as_of(first), at=first), first
+        parts += [
+            model.quantiles(Vista.at(history, positions[some]), horizon)
+            for some in np.split(part, range(ORIGINS_AT_ONCE, len(part), ORIGINS_AT_ONCE))
+        ]
     return Backtest(
         history=history,
         issued_at=Vista.at(history, positions).as_of,
         quantiles=np.concatenate(parts, axis=1),
-        actual=_actual(history, positions, horizon),
+        actual=values_at(history, positions[:, None] + np.arange(horizon)),
     )
 
 
-def _actual(history: History, origins: IntArray, horizon: int) -> FloatArray:
-    positions = origins[:, None] + np.arange(horizon)
-    inside = np.minimum(positions, len(history.grid) - 1)
-    return np.where(positions == inside, history.values[:, inside], np.nan)
+def _blocks(origins: Sequence[datetime], every: timedelta | None) -> list[IntArray]:
+    """Numbers of the origins that share one state of the model."""
+    if every is None:
+        return [np.arange(len(origins))]
+    block = np.array([(origin - origins[0]) // every for origin in origins])
+    return np.split(np.arange(len(origins)), np.flatnonzero(np.diff(block)) + 1)
 
 
 def joined(parts: Iterable[Backtest]) -> Backtest:
@@ -85,32 +89,3 @@ def joined(parts: Iterable[Backtest]) -> Backtest:
         np.concatenate([part.quantiles for part in parts], axis=1),
         np.concatenate([part.actual for part in parts], axis=1),
     )
-
-
-def score(result: Backtest, lead: int | None = None) -> Score:
-    """Pooled over series and origins, for one lead (0 is the first interval) or for all of them."""
-    leads = slice(None) if lead is None else slice(lead, lead + 1)
-    actual, quantiles = result.actual[..., leads], result.quantiles[..., leads, :]
-    known = np.isfinite(actual) & np.isfinite(quantiles).all(axis=-1)
-    if not known.any():
-        raise FieldError("actual", "holds no reading to compare a forecast with", code="no_data")
-    actual, quantiles = actual[known], quantiles[known]
-    point = quantiles[..., MEDIAN]
-    past = result.history.as_of(_first_issue(result)).values
-    return Score(
-        mae=metrics.mae(actual, point),
-        rmse=metrics.rmse(actual, point),
-        nrmse=metrics.nrmse(actual, point),
-        mase=metrics.mase(actual, point, past=past, season=result.history.steps_per_day),
-        pinball=float(metrics.pinball(actual, quantiles, LEVELS).mean()),
-        crps=metrics.crps(actual, quantiles, LEVELS),
-        coverage_80=metrics.coverage(
-            actual, quantiles[..., LEVELS.index(0.1)], quantiles[..., LEVELS.index(0.9)]
-        ),
-    )
-
-
-def _first_issue(result: Backtest) -> datetime:
-    grid = result.history.grid
-    step = (result.issued_at[0] - result.history.starts[0]) // np.timedelta64(grid.step)
-    return grid.start + int(step) * grid.step

@@ -2,79 +2,58 @@
 
 Direct multi-horizon: one row a (series, origin, lead), where lead 0 is the interval that begins at the
 origin. Quantities are divided by the scale of their series at the origin, so that one model serves homes and
-substations. Every value passes through ``Vista.take``: a gap or a late reading is NaN, a future one raises.
+substations.
 """
 
 import warnings
-from dataclasses import dataclass
-from typing import Self
-from zoneinfo import ZoneInfo
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from domain.errors import FieldError
-from forecasting.series import FloatArray, History, InstantArray, IntArray
-from forecasting.sun import sin_elevation
+from forecasting.calendar import calendar
+from forecasting.series import BoolArray, FloatArray, History, IntArray
+from forecasting.sun import clear_sky
+from forecasting.vista import DAYS_BACK, Vista
 
-DAYS_BACK = 7
-WEEK_LAG = DAYS_BACK - 1  # for leads up to a day this is the same day of the week
-RECENT = 3
+RECENT = 24
+ANOMALY = 3  # newest values of which the departure from their usual is taken
+WEEKS = 4
+MONTH_DAYS = 28
+SAMPLES = 12  # of a day, that tell the level of a month
 LEAST_SPREAD = 0.05
+YEAR_DAYS = 400
+MOST_DAYS_BACK = 35
+RECURS = 0.3  # correlation of a day's anomalies with those so many days ago, from which on it is a feature
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Vista:
-    """A history seen from O origins, positions on its grid, at the instants ``as_of``, shape (O,) each."""
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a history is long enough to teach; a model keeps the recipe that it was trained with.
 
-    history: History
-    origins: IntArray
-    as_of: InstantArray
+    ``annual`` adds the time of year; ``days`` are further whole days back, beyond the past week, after which
+    the series were found to repeat themselves.
+    """
+
+    annual: bool = False
+    days: tuple[int, ...] = ()
 
     @classmethod
-    def at(cls, history: History, origins: IntArray) -> Self:
-        """Each origin just after the newest value that is normally there has come in."""
-        starts = history.starts[0] + origins * np.timedelta64(history.grid.step)
-        return cls(history, origins, starts + np.timedelta64(history.delay % history.grid.step))
+    def of(cls, history: History) -> Self:
+        """The recipe for training on ``history``."""
+        length = len(history.grid) / history.steps_per_day
+        return cls(annual=length >= YEAR_DAYS, days=_recurrences(history))
 
-    @property
-    def newest(self) -> IntArray:
-        """Position of the newest value that is normally known at each origin, shape (O,)."""
-        return self.origins - 1 - self.history.steps_withheld
+    @classmethod
+    def load(cls, header: dict[str, Any]) -> Self:
+        """What ``dump`` gave."""
+        return cls(annual=header["annual"], days=tuple(header["days"]))
 
-    @property
-    def half_hour(self) -> int:
-        """Steps in about half an hour, at least one: how far around a time of day is still much the same."""
-        return max(1, round(0.5 / self.history.grid.step_h))
-
-    def days_back(self, targets: IntArray) -> IntArray:
-        """Whole days from ``targets`` (O, L) back to the newest such time of day that may be known."""
-        return -((self.newest[:, None] - targets) // self.history.steps_per_day)
-
-    def past_week(self) -> FloatArray:
-        """Values of the newest 7 days, shape (N, O, 7 days), newest first."""
-        return self.take(self.newest[:, None] - np.arange(DAYS_BACK * self.history.steps_per_day))
-
-    def take(self, positions: IntArray) -> FloatArray:
-        """Values at ``positions`` (O, ...) of all series, shape (N, O, ...); NaN where not known."""
-        history = self.history
-        return self._take(history.values, history.availability, positions)
-
-    def take_exogenous(self, positions: IntArray) -> FloatArray:
-        """Exogenous values at ``positions`` (O, ...), shape (K, O, ...); NaN where not known."""
-        panel = self.history.exogenous
-        if panel is None:
-            return np.empty((0, *positions.shape))
-        return self._take(panel, np.broadcast_to(self.history.nominal, panel.shape), positions)
-
-    def _take(self, panel: FloatArray, availability: InstantArray, positions: IntArray) -> FloatArray:
-        trailing = (1,) * (positions.ndim - 1)
-        if (positions > self.newest.reshape(-1, *trailing)).any():
-            raise FieldError("positions", "a feature reaches past what was known at its origin", code="leak")
-        inside = np.clip(positions, 0, panel.shape[1] - 1)
-        known = (inside == positions) & (availability[:, inside] <= self.as_of.reshape(-1, *trailing))
-        return np.where(known, panel[:, inside], np.nan)
+    def dump(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +61,8 @@ class Features:
     """``table`` is (N, O, L, F); ``scale`` (N, O) is in the unit of the series, NaN when nothing is known.
 
     ``base`` and ``spread`` (N, O, L), in units of ``scale``, are a first guess of the value and of how far it
-    may be wrong: the same time of day yesterday and in the past week. A model learns
-    ``(value - base) / spread``.
+    may be wrong: the same time of day yesterday and in the past week. ``level`` (F,) says which columns are
+    values of the series in units of ``scale``, to be compared with ``base``.
     """
 
     names: tuple[str, ...]
@@ -91,43 +70,79 @@ class Features:
     scale: FloatArray
     base: FloatArray
     spread: FloatArray
+    level: BoolArray
+
+    def relative_to(self, guess: FloatArray) -> NDArray[np.float32]:
+        """The table with ``guess`` (N, O, L) taken from its level columns."""
+        relative = self.table.copy()
+        relative[..., self.level] -= guess[..., None].astype(np.float32)
+        return relative
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """One column, shape (N, O, L)."""
+        return self.table[..., self.names.index(name)]
 
 
-def build(vista: Vista, leads: IntArray) -> Features:
+def build(vista: Vista, leads: IntArray, recipe: Recipe | None = None) -> Features:
     """Features of intervals ``origins + leads``; ``leads`` (O, L) are in steps, never negative."""
     if (leads < 0).any():
         raise FieldError("leads", "must not be negative")
+    recipe = recipe or Recipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an empty window has the mean NaN
-        scale, at_origin = _origin_features(vista)
-        base, spread, at_target = _target_features(vista, leads, scale)
+        scale, origin_levels, origin_others = _origin_features(vista)
+        base, spread, levels, others = _target_features(vista, leads, scale, recipe)
+        sun_levels, sun_others = _sun_features(vista, leads, scale)
     shape = base.shape
-    columns = {name: np.broadcast_to(values[..., None], shape) for name, values in at_origin.items()}
-    columns |= at_target
-    columns |= {name: np.broadcast_to(values, shape) for name, values in _calendar(vista, leads).items()}
-    table = np.stack([np.asarray(values, dtype=np.float32) for values in columns.values()], axis=-1)
-    return Features(tuple(columns), table, scale, base, spread)
+    levels = {name: values[..., None] for name, values in origin_levels.items()} | levels | sun_levels
+    starts = vista.history.starts[0] + (vista.origins[:, None] + leads) * np.timedelta64(
+        vista.history.grid.step
+    )
+    others = {name: values[..., None] for name, values in origin_others.items()} | others | sun_others
+    others["lead_h"] = np.asarray(leads * vista.history.grid.step_h, dtype=np.float64)
+    others |= calendar(vista.history, starts, annual=recipe.annual)
+    columns = levels | others
+    table = np.empty((*shape, len(columns)), dtype=np.float32)
+    for k, values in enumerate(columns.values()):
+        table[..., k] = values
+    level = np.arange(len(columns)) < len(levels)
+    return Features(tuple(columns), table, scale, base, spread, level)
 
 
-def _origin_features(vista: Vista) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """Scale (N, O) and what is the same for all leads: newest values, level and shape of the series."""
-    day = vista.history.steps_per_day
+def _origin_features(vista: Vista) -> tuple[FloatArray, dict[str, FloatArray], dict[str, FloatArray]]:
+    """Scale (N, O), and levels and other columns that are the same for all leads."""
+    history = vista.history
+    day = history.steps_per_day
     week = vista.past_week()
-    scale = np.nanmean(np.abs(week), axis=-1)
+    month = vista.take(vista.newest[:, None] - np.arange(MONTH_DAYS * day)[:: max(1, day // SAMPLES)])
+    scale = np.where(np.isfinite(week).any(axis=-1), np.nanmean(np.abs(month), axis=-1), np.nan)
     unit = np.where(scale > 0, scale, 1.0)[..., None]
     week = week / unit
-    same_times = week[..., :RECENT, None] - _by_day(week, day)[..., :RECENT, 1:]
-    columns = {f"recent_{i}": week[..., i] for i in range(RECENT)}
-    columns["recent_mean"] = np.nanmean(week[..., :RECENT], axis=-1)
-    columns["recent_anomaly"] = np.nanmean(same_times, axis=(-1, -2))
-    columns["day_mean"] = np.nanmean(week[..., :day], axis=-1)
-    columns["day_trend"] = columns["day_mean"] - np.nanmean(week[..., day:], axis=-1)
-    columns["week_std"] = np.nanstd(week, axis=-1)
-    columns["week_max"] = np.nanmax(week, axis=-1)
-    columns["log_scale"] = np.log(unit[..., 0])
-    for name, row in zip(vista.history.exogenous_names, vista.take_exogenous(vista.newest), strict=True):
-        columns[f"{name}_newest"] = np.broadcast_to(row, scale.shape)
-    return scale, columns
+    by_day = _by_day(week, day)
+    levels = {f"recent_{i}": week[..., i] for i in range(min(RECENT, day))}
+    levels |= {f"then_{d}": by_day[..., 0, d] for d in (1, 2, DAYS_BACK - 1)}
+    levels["then_mean"] = np.nanmean(by_day[..., 0, 1:], axis=-1)
+    levels["then_week"] = vista.take((vista.newest - DAYS_BACK * day)[:, None])[..., 0] / unit[..., 0]
+    for name, steps in (("recent", ANOMALY), ("quarter", day // 4), ("day", day), ("days", 3 * day)):
+        levels[f"{name}_mean"] = np.nanmean(week[..., :steps], axis=-1)
+    levels["month_mean"] = np.nanmean(month / unit, axis=-1)
+    levels["week_mean"] = np.nanmean(week, axis=-1)
+    levels["day_max"] = np.nanmax(week[..., :day], axis=-1)
+    levels["day_min"] = np.nanmin(week[..., :day], axis=-1)
+    others = {
+        "recent_anomaly": np.nanmean(week[..., :ANOMALY, None] - by_day[..., :ANOMALY, 1:], axis=(-1, -2)),
+        "day_trend": levels["day_mean"] - np.nanmean(week[..., day:], axis=-1),
+        "day_std": np.nanstd(week[..., :day], axis=-1),
+        "week_std": np.nanstd(week, axis=-1),
+        "week_max": np.nanmax(week, axis=-1),
+        "log_scale": np.log(unit[..., 0]),
+    }
+    for name, row in zip(history.exogenous_names, vista.take_exogenous(vista.newest), strict=True):
+        others[f"{name}_newest"] = np.broadcast_to(row, scale.shape)
+    for k, name in enumerate(history.static_names):
+        assert history.static is not None  # noqa: S101 - History requires it with its names
+        others[name] = np.broadcast_to(history.static[:, k, None], scale.shape)
+    return scale, levels, others
 
 
 def _by_day(window: FloatArray, day: int) -> FloatArray:
@@ -136,60 +151,102 @@ def _by_day(window: FloatArray, day: int) -> FloatArray:
 
 
 def _target_features(
-    vista: Vista, leads: IntArray, scale: FloatArray
-) -> tuple[FloatArray, FloatArray, dict[str, FloatArray]]:
-    """Base, spread and features: the same time of day on the newest days that are known, and around it."""
+    vista: Vista, leads: IntArray, scale: FloatArray, recipe: Recipe
+) -> tuple[FloatArray, FloatArray, dict[str, FloatArray], dict[str, FloatArray]]:
+    """Base, spread, levels and others: the same time of day on the newest days that are known, and around."""
     history = vista.history
     day = history.steps_per_day
     targets = vista.origins[:, None] + leads
-    days = targets[..., None] - (vista.days_back(targets)[..., None] + np.arange(DAYS_BACK)) * day
+    days = targets[..., None] - (vista.days_back(targets)[..., None] + np.arange(MONTH_DAYS)) * day
     unit = np.where(scale > 0, scale, 1.0)[..., None, None]
-    same = vista.take(days) / unit
+    month = vista.take(days) / unit
+    days, same = days[..., :DAYS_BACK], month[..., :DAYS_BACK]
     reach = vista.half_hour
     around_days = days[..., None] + np.arange(-reach, reach + 1)
     around = vista.take(np.minimum(around_days, vista.newest[:, None, None, None])) / unit[..., None]
     mean = np.nanmean(same, axis=-1)
     around_std = np.nanstd(around, axis=(-1, -2))
-    columns = {
-        "same_1": same[..., 0],
-        "same_2": same[..., 1],
-        "same_3": same[..., 2],
-        "same_weekday": same[..., WEEK_LAG],
+    weeks = targets[..., None] - (vista.days_back(targets, DAYS_BACK)[..., None] + np.arange(WEEKS)) * (
+        DAYS_BACK * day
+    )
+    by_week = vista.take(weeks) / unit
+    levels = {f"same_{d + 1}": same[..., d] for d in range(DAYS_BACK)}
+    levels |= {f"week_{w + 1}": by_week[..., w] for w in range(WEEKS)}
+    levels |= {
         "same_mean": mean,
         "same_mean_3": np.nanmean(same[..., :3], axis=-1),
+        "same_mean_28": np.nanmean(month, axis=-1),
         "same_max": np.nanmax(same, axis=-1),
         "same_min": np.nanmin(same, axis=-1),
+        "weeks_mean": np.nanmean(by_week, axis=-1),
+        "before_1": around[..., 0, 0],
+        "after_1": around[..., 0, -1],
         "around_1": np.nanmean(around[..., 0, :], axis=-1),
         "around_mean": np.nanmean(around, axis=(-1, -2)),
-        "around_std": around_std,
     }
+    if recipe.days:
+        far = vista.take(np.minimum(targets[..., None] - np.array(recipe.days) * day, days[..., :1])) / unit
+        levels |= {f"days_{d}": far[..., k] for k, d in enumerate(recipe.days)}
+    others = {"around_std": around_std, "same_std_28": np.nanstd(month, axis=-1)}
     for name, row in zip(history.exogenous_names, vista.take_exogenous(days[..., 0]), strict=True):
-        columns[f"{name}_same_1"] = np.broadcast_to(row, mean.shape)
+        others[f"{name}_same_1"] = row[None]
+    for name, row, before in zip(
+        history.outlook_names, vista.take_outlook(targets), vista.take_outlook(days[..., 0]), strict=True
+    ):
+        others[f"{name}_ahead"] = row[None]
+        others[f"{name}_change"] = (row - before)[None]
     level = np.where(scale > 0, 1.0, 0.0)[..., None]
     mean = np.where(np.isnan(mean), level, mean)
     base = (np.where(np.isnan(same[..., 0]), mean, same[..., 0]) + mean) / 2
     spread = np.where(np.isnan(around_std), level, around_std) + LEAST_SPREAD
-    return base, spread, columns
+    return base, spread, levels, others
 
 
-def _calendar(vista: Vista, leads: IntArray) -> dict[str, FloatArray]:
-    """Local time of day and week of the target, its lead, and the sun's height over the site; (O, L) each."""
+def _sun_features(
+    vista: Vista, leads: IntArray, scale: FloatArray
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """The sun over the target, and the past day's yield in proportion to a clear sky's (N, O, L)."""
     history = vista.history
+    if history.latitude is None or history.longitude is None:
+        return {}, {}
+    day = history.steps_per_day
+    targets = vista.origins[:, None] + leads
+    first = int(vista.newest.min()) - day
     step = np.timedelta64(history.grid.step)
-    starts = history.starts[0] + (vista.origins[:, None] + leads) * step
-    local = pd.DatetimeIndex(starts.ravel(), tz="UTC").tz_convert(ZoneInfo(history.time_zone))
-    hour = np.asarray(local.hour + local.minute / 60, dtype=np.float64).reshape(leads.shape)
-    weekday = np.asarray(local.day_of_week, dtype=np.float64).reshape(leads.shape)
-    columns = {
-        "lead_h": leads * history.grid.step_h,
-        "hour": hour,
-        "hour_sin": np.sin(2 * np.pi * hour / 24),
-        "hour_cos": np.cos(2 * np.pi * hour / 24),
-        "weekday": weekday,
-        "weekend": (weekday >= 5).astype(np.float64),  # noqa: PLR2004  (Saturday)
-    }
-    if history.latitude is not None and history.longitude is not None:
-        columns["sun"] = sin_elevation(
-            starts + step / 2, latitude=history.latitude, longitude=history.longitude
+    middles = history.starts[0] + (np.arange(first, int(targets.max()) + 1) + 0.5) * step
+    sine, clear = clear_sky(middles, latitude=history.latitude, longitude=history.longitude)
+    past = vista.newest[:, None] - np.arange(day)
+    given, possible = vista.take(past), clear[past - first]
+    known = np.isfinite(given)
+    share = np.nansum(given, axis=-1) / np.maximum((possible * known).sum(axis=-1), LEAST_SPREAD)
+    unit = np.where(scale > 0, scale, 1.0)
+    return (
+        {"clear_share": (share / unit)[..., None] * clear[targets - first]},
+        {"sun": sine[targets - first], "clear_sky": clear[targets - first]},
+    )
+
+
+def _recurrences(history: History) -> tuple[int, ...]:
+    """Days back, beyond the past week and not whole weeks, after which anomalies come again.
+
+    An anomaly is a value less the mean of its time of day in the past week. Series of which the same stretch
+    was recorded twice, or that follow a month, show here; most show nothing.
+    """
+    day = history.steps_per_day
+    values = history.values
+    whole = values[:, : values.shape[1] // day * day].reshape(len(values), -1, day)
+    if whole.shape[1] < MOST_DAYS_BACK:
+        return ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a day without readings has the mean NaN
+        usual = np.nanmean(
+            np.stack([whole[:, DAYS_BACK - d : whole.shape[1] - d] for d in range(1, DAYS_BACK + 1)]), axis=0
         )
-    return columns
+    anomaly = whole[:, DAYS_BACK:] - usual
+    anomaly /= np.nanstd(anomaly, axis=(1, 2), keepdims=True) + 1e-12
+    found = {}
+    for back in range(DAYS_BACK + 1, min(MOST_DAYS_BACK, anomaly.shape[1] - DAYS_BACK) + 1):
+        if back % DAYS_BACK:
+            product = anomaly[:, back:] * anomaly[:, :-back]
+            found[back] = float(np.nanmean(product))
+    return tuple(back for back, likeness in found.items() if likeness > RECURS)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from forecasting.features import Vista
 from forecasting.series import FloatArray
+from forecasting.vista import Vista
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 MEDIAN = LEVELS.index(0.5)

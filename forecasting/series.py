@@ -6,6 +6,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
+from holidays import list_supported_countries
 from numpy.typing import NDArray
 
 from domain.errors import FieldError
@@ -39,6 +40,13 @@ class History:
             interval plus ``delay``.
         exogenous_names: K names of other measured series, common to all N (a temperature, a price).
         exogenous: shape (K, T), NaN marks a gap; known ``delay`` after the interval, as the values are.
+        outlook_names: K' names of series that somebody else forecasts and publishes (a temperature, a load).
+        outlook: shape (K', T'), T' >= T, what was published for each interval and for those that follow the
+            grid, NaN where nothing was.
+        outlook_ahead: how long before the start of an interval its published value is known.
+        static_names: K'' names of what does not change with time (a nominal power, a floor area).
+        static: shape (N, K''), NaN where unknown.
+        country: ISO 3166 code whose public holidays people keep; empty when they are not known.
         latitude: degrees north of the sites; with ``longitude`` it gives models the height of the sun.
         longitude: degrees east.
     """
@@ -51,6 +59,12 @@ class History:
     available_at: InstantArray | None = None
     exogenous_names: tuple[str, ...] = ()
     exogenous: FloatArray | None = None
+    outlook_names: tuple[str, ...] = ()
+    outlook: FloatArray | None = None
+    outlook_ahead: timedelta = DAY
+    static_names: tuple[str, ...] = ()
+    static: FloatArray | None = None
+    country: str = ""
     latitude: float | None = None
     longitude: float | None = None
 
@@ -65,19 +79,19 @@ class History:
             raise FieldError("delay", f"must not be negative, got {self.delay}")
         if (self.latitude is None) != (self.longitude is None):
             raise FieldError("latitude", "must be given together with longitude")
-        self._require_panel("values", self.values, len(self.names))
-        self._require_panel("exogenous", self.exogenous, len(self.exogenous_names))
+        steps = len(self.grid)
+        _require_panel("values", self.values, (len(self.names), steps))
+        _require_panel("exogenous", self.exogenous, (len(self.exogenous_names), steps))
+        published = steps if self.outlook is None else max(steps, self.outlook.shape[-1])
+        _require_panel("outlook", self.outlook, (len(self.outlook_names), published))
+        if self.static_names or self.static is not None:
+            _require_panel("static", self.static, (len(self.names), len(self.static_names)))
+        if self.country and self.country not in list_supported_countries():
+            raise FieldError(
+                "country", f"no public holidays are known of {self.country!r}; give a code such as BR"
+            )
         if self.available_at is not None and self.available_at.shape != self.values.shape:
             raise FieldError("available_at", f"must have shape {self.values.shape}")
-
-    def _require_panel(self, field: str, panel: FloatArray | None, rows: int) -> None:
-        if panel is None and rows == 0:
-            return
-        shape = (rows, len(self.grid))
-        if panel is None or panel.shape != shape:
-            raise FieldError(field, f"must have shape {shape}, got {None if panel is None else panel.shape}")
-        if np.isinf(panel).any():
-            raise FieldError(field, "must be finite or NaN (a gap)", code="not_finite")
 
     @property
     def starts(self) -> InstantArray:
@@ -138,6 +152,9 @@ class History:
         if self.exogenous is not None:
             hidden = self.nominal[:count] > instant64(instant)
             changes["exogenous"] = np.where(hidden, np.nan, self.exogenous[:, :count])
+        if self.outlook is not None:
+            published = (instant + self.outlook_ahead - self.grid.start) // self.grid.step + 1
+            changes["outlook"] = self.outlook[:, : max(count, published)]
         return replace(self, **changes)
 
     def since(self, start: datetime) -> Self:
@@ -154,4 +171,15 @@ class History:
             changes["available_at"] = self.available_at[:, first:]
         if self.exogenous is not None:
             changes["exogenous"] = self.exogenous[:, first:]
+        if self.outlook is not None:
+            changes["outlook"] = self.outlook[:, first:]
         return replace(self, **changes)
+
+
+def _require_panel(field: str, panel: FloatArray | None, shape: tuple[int, int]) -> None:
+    if panel is None and shape[0] == 0:
+        return
+    if panel is None or panel.shape != shape:
+        raise FieldError(field, f"must have shape {shape}, got {None if panel is None else panel.shape}")
+    if np.isinf(panel).any():
+        raise FieldError(field, "must be finite or NaN (a gap)", code="not_finite")

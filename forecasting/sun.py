@@ -1,26 +1,29 @@
-"""Where the sun stands."""
+"""Where the sun stands, and what it gives under a clear sky (pvlib)."""
+
+import warnings
 
 import numpy as np
+import pandas as pd
+from pvlib.location import Location
 
 from forecasting.series import FloatArray, InstantArray
 
-J2000 = np.datetime64("2000-01-01T12:00", "us")
+FULL_SUN_W_PER_M2 = 1_000.0
 
 
-def sin_elevation(instants: InstantArray, *, latitude: float, longitude: float) -> FloatArray:
-    """Sine of the sun's elevation at UTC ``instants``, negative below the horizon; good to about 0.01 rad.
+def clear_sky(instants: InstantArray, *, latitude: float, longitude: float) -> tuple[FloatArray, FloatArray]:
+    """Sine of the sun's elevation and clear-sky horizontal irradiance, kW/m2, at UTC ``instants`` (T,).
 
-    Low-precision formulae of the Astronomical Almanac (Michalsky 1988), as used for sizing PV.
+    Solar position by NREL's algorithm, irradiance by the model of Haurwitz, which needs nothing but the
+    elevation; both as pvlib computes them.
     """
-    days = (instants - J2000) / np.timedelta64(1, "D")
-    mean_longitude = np.radians((280.460 + 0.9856474 * days) % 360)
-    anomaly = np.radians((357.528 + 0.9856003 * days) % 360)
-    ecliptic = mean_longitude + np.radians(1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
-    obliquity = np.radians(23.439 - 4e-7 * days)
-    ascension = np.arctan2(np.cos(obliquity) * np.sin(ecliptic), np.cos(ecliptic))
-    declination = np.arcsin(np.sin(obliquity) * np.sin(ecliptic))
-    sidereal = np.radians((280.46062 + 360.98564737 * days + longitude) % 360)
-    height = np.sin(np.radians(latitude)) * np.sin(declination) + np.cos(np.radians(latitude)) * np.cos(
-        declination
-    ) * np.cos(sidereal - ascension)
-    return np.asarray(height, dtype=np.float64)
+    place = Location(latitude, longitude)
+    times = pd.DatetimeIndex(instants, tz="UTC")
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # pvlib asks pandas for the day of the year by its old name
+        position = place.get_solarposition(times)
+        irradiance = place.get_clearsky(times, model="haurwitz", solar_position=position)["ghi"]
+    sine = np.sin(np.radians(position["elevation"].to_numpy(dtype=np.float64)))
+    return sine, irradiance.to_numpy(dtype=np.float64) / FULL_SUN_W_PER_M2

@@ -3,63 +3,93 @@
 import csv
 import gzip
 import math
-from collections.abc import Iterator, Sequence
+import re
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from domain.errors import FieldError
-from domain.time import TimeGrid
+from domain.time import EPOCH, TimeGrid
 from forecasting.backtest import Backtest
 from forecasting.quantiles import LEVELS
 from forecasting.series import History
 
 HEADER = ("issued_at", "target_time", "lead", *(f"q{round(level * 100):02d}" for level in LEVELS))
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+LARGEST = 1e15  # in size; squares of what is larger would drown the rest
+UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
+YEARS = range(1900, 2200)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns to read. ``time`` is the start of each interval, in ``time_zone`` where it has no offset."""
+    """Columns to read. ``time`` is the start of each interval, in ``time_zone`` where it has no offset.
+
+    ``exogenous`` are measured with the target; ``outlook`` was published before each interval. With
+    ``missing_rows`` an absent row is a gap, else an error.
+    """
 
     time: str
     target: str
     step: timedelta
     exogenous: tuple[str, ...] = ()
+    outlook: tuple[str, ...] = ()
     time_zone: str | None = None
+    missing_rows: bool = False
+
+    def __post_init__(self) -> None:
+        TimeGrid(EPOCH, self.step, 1)  # refuses a step that no grid has
+        names = (self.time, *self.figures)
+        if len(set(names)) < len(names):
+            raise FieldError("columns", f"must be distinct, got {', '.join(names)}")
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The columns of numbers, in order."""
+        return (self.target, *self.exogenous, *self.outlook)
 
 
 def read_history(path: Path, layout: Layout) -> History:
-    """The target (one series) and exogenous columns of a comma-separated file, plain or ``.gz``, UTF-8.
+    """The target (one series) and other columns of a comma-separated file, plain or ``.gz``, UTF-8.
 
-    An empty cell is a gap. Rows must follow one another by one step. A file in local time may keep 24 rows on
-    days on which the clock changes: the hour that does not exist is dropped, the missing one becomes a gap.
-    Raises FieldError that names line and column.
+    An empty cell is a gap. Times are ISO 8601 or whole seconds since 1970 in UTC, and increase by one step. A
+    file in local time may keep 24 rows on days on which the clock changes: the hour that does not exist is
+    dropped, the missing one becomes a gap. Raises FieldError that names the file and, where there are, line
+    and column.
     """
-    with _opened(path) as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        columns = [_position(header, name) for name in (layout.time, layout.target, *layout.exogenous)]
-        instants, rows = [], []
-        for instant, cells in _placed(reader, columns, layout):
-            instants.append(instant)
-            rows.append(cells)
+    instants, rows = [], []
+    try:
+        with _opened(path) as file:
+            records = _records(_lines(file))
+            _, header = next(records, (1, []))
+            for instant, cells in _placed(records, header, layout):
+                instants.append(instant)
+                rows.append(cells)
+    except FieldError as error:
+        raise FieldError(f"{path}: {error.field}", error.message, code=error.code) from error
+    except OSError as error:
+        raise FieldError(str(path), f"cannot be read: {error.strerror}", code="unreadable") from error
     if not instants:
-        raise FieldError("line 2", "the file has no rows", code="no_data")
+        raise FieldError(f"{path}: line 2", "the file has no rows", code="no_data")
     grid = TimeGrid(instants[0], layout.step, (instants[-1] - instants[0]) // layout.step + 1)
-    panel = np.full((len(columns) - 1, len(grid)), np.nan)
+    panel = np.full((len(layout.figures), len(grid)), np.nan)
     panel[:, [(instant - grid.start) // layout.step for instant in instants]] = np.array(rows).T
+    others = 1 + len(layout.exogenous)
     return History(
         grid=grid,
         names=(layout.target,),
         values=panel[:1],
         time_zone=layout.time_zone or "UTC",
         exogenous_names=layout.exogenous,
-        exogenous=panel[1:] if layout.exogenous else None,
+        exogenous=panel[1:others] if layout.exogenous else None,
+        outlook_names=layout.outlook,
+        outlook=panel[others:] if layout.outlook else None,
     )
 
 
@@ -79,43 +109,69 @@ def _text(value: float) -> str:
     return f"{value:.6g}" if math.isfinite(value) else ""
 
 
-def _opened(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+def _opened(path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """Lines with their ends, as the csv module wants them; FieldError names the one that cannot be read."""
+    number = 0
+    try:
+        for number, line in enumerate(file, start=1):
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            if "\0" in text:
+                raise FieldError(f"line {number}", "holds a NUL character", code="unreadable")
+            yield text
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start + 1} of the line is not UTF-8"
+        raise FieldError(f"line {number}", message, code="unreadable") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise FieldError(f"line {number + 1}", f"cannot be read: {error}", code="unreadable") from error
+
+
+def _records(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each line that is not blank."""
+    reader = csv.reader(lines, strict=True)
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise FieldError(f"line {reader.line_num}", str(error), code="unreadable") from error
 
 
 def _position(header: list[str], name: str) -> int:
-    if name not in header:
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise FieldError("line 1", f"cells must be separated by commas, got {header[0]!r}")
+    if header.count(name) != 1:
+        problem = "appears more than once" if name in header else "is missing"
         present = ", ".join(header) or "no header"
-        raise FieldError(f"line 1, column {name}", f"is missing; the file has {present}")
+        raise FieldError(f"line 1, column {name}", f"{problem}; the file has {present}")
     return header.index(name)
 
 
 def _placed(
-    reader: Iterator[list[str]], columns: Sequence[int], layout: Layout
+    records: Iterator[tuple[int, list[str]]], header: list[str], layout: Layout
 ) -> Iterator[tuple[datetime, list[float]]]:
     """The instant (UTC) and the numbers of each row, but of those in an hour that the local clock skipped."""
+    names = (layout.time, *layout.figures)
+    columns = [_position(header, name) for name in names]
     before: datetime | None = None
     clock_before: datetime | None = None
-    names = (layout.time, layout.target, *layout.exogenous)
-    for line, row in enumerate(reader, start=2):
-        if len(row) <= max(columns):
-            raise FieldError(f"line {line}", f"has {len(row)} fields, needs {max(columns) + 1}")
-        cells = [row[column].strip() for column in columns]
-        clock = _time(cells[0], f"line {line}, column {layout.time}")
+    for line, row in records:
+        if len(row) != len(header):
+            raise FieldError(f"line {line}", f"has {len(row)} cells, the header {len(header)}")
+        cell, *cells = (row[column] for column in columns)
+        where = f"line {line}, column {layout.time}"
+        clock = _time(cell, where)
+        instant = _instant(clock, before, layout, where)
         numbers = [
-            _number(cell, f"line {line}, column {name}")
-            for cell, name in zip(cells[1:], names[1:], strict=True)
+            _number(text, f"line {line}, column {name}") for text, name in zip(cells, names[1:], strict=True)
         ]
-        instant = _instant(clock, before, layout, line)
         if instant is not None:
-            gap = layout.step if before is None else instant - before
-            if gap != layout.step and not (gap > layout.step and _even(clock, clock_before, layout.step)):
-                raise FieldError(
-                    f"line {line}, column {layout.time}",
-                    f"{cells[0]} follows the row above by {gap}, not by {layout.step}",
-                )
+            problem = _irregular(instant, before, layout, even=_even(clock, clock_before, layout.step))
+            if problem:
+                raise FieldError(where, f"{cell} {problem}", code="irregular")
             yield instant, numbers
             before = instant
         clock_before = clock
@@ -126,35 +182,51 @@ def _even(clock: datetime, before: datetime | None, step: timedelta) -> bool:
     return before is not None and clock.tzinfo is None and clock - before == step
 
 
+def _irregular(instant: datetime, before: datetime | None, layout: Layout, *, even: bool) -> str:
+    """What is wrong with a row at ``instant`` after one at ``before``; empty when nothing is."""
+    step = layout.step
+    if before is None:
+        return f"does not lie on a whole multiple of {step}" if (instant - EPOCH) % step else ""
+    passed = instant - before
+    if not passed:
+        return "repeats the time of the row above"
+    if passed < timedelta(0):
+        return "precedes the row above; sort the file by time"
+    if passed == step or (passed > step and (even or (layout.missing_rows and not passed % step))):
+        return ""
+    return f"follows the row above by {passed}, not by {step}"
+
+
 def _time(cell: str, where: str) -> datetime:
+    if UNIX_SECONDS.fullmatch(cell):
+        return EPOCH + timedelta(seconds=int(cell))
     try:
-        return datetime.fromisoformat(cell)
+        clock = datetime.fromisoformat(cell)
     except ValueError as error:
         raise FieldError(where, f"{cell!r} is not an ISO 8601 time, such as 2024-01-31T13:00Z") from error
+    if clock.year not in YEARS:
+        raise FieldError(where, f"{cell!r} lies outside the years {YEARS.start} to {YEARS.stop - 1}")
+    return clock
 
 
 def _number(cell: str, where: str) -> float:
     if not cell:
         return math.nan
-    try:
-        number = float(cell)
-    except ValueError as error:
-        raise FieldError(where, f"{cell!r} is not a number") from error
-    if not math.isfinite(number):
-        raise FieldError(where, f"{cell!r} is not a finite number; leave a gap empty", code="not_finite")
+    if not NUMBER.fullmatch(cell):
+        raise FieldError(where, f"{cell!r} is not a number; leave a gap empty")
+    number = float(cell)
+    if abs(number) > LARGEST:
+        raise FieldError(where, f"{cell!r} is larger than {LARGEST:g}; use another unit", code="too_large")
     return number
 
 
-def _instant(clock: datetime, before: datetime | None, layout: Layout, line: int) -> datetime | None:
+def _instant(clock: datetime, before: datetime | None, layout: Layout, where: str) -> datetime | None:
     """``clock`` in UTC, the second of two equal times when the first has been; None when it never was."""
     if clock.tzinfo is not None:
         return clock.astimezone(UTC)
     if layout.time_zone is None:
-        raise FieldError(
-            f"line {line}, column {layout.time}",
-            f"{clock.isoformat()} has no offset from UTC; name the file's zone with --time-zone",
-            code="naive_time",
-        )
+        message = f"{clock.isoformat()} has no offset from UTC; name the file's zone with --time-zone"
+        raise FieldError(where, message, code="naive_time")
     local = clock.replace(tzinfo=ZoneInfo(layout.time_zone))
     first, second = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
     if first.astimezone(local.tzinfo).replace(tzinfo=None) != clock:

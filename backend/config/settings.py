@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import dj_database_url
+from kombu import Exchange, Queue
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 STATE_DIR = Path(os.environ.get("COMMONWATT_STATE", BASE_DIR / ".commonwatt"))
@@ -99,7 +100,12 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"TradingSide": "backend.market.models.SideChoice.choices"},
 }
 
+FORECAST_CHALLENGERS = (os.environ.get("FORECAST_CHALLENGERS") or "lightgbm").split(",")
+
 CELERY_BROKER_URL = REDIS_URL
+# A worker without -Q serves both; one with -Q training keeps long trainings away from the market's stages.
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in ("celery", "training")]
+CELERY_TASK_ROUTES = {"backend.pipeline.train": {"queue": "training"}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True  # but for fleets, whose shards answer to prices

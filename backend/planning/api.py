@@ -1,4 +1,4 @@
-"""Methods of scheduling beside each other on a day that is over, for operators."""
+"""Methods of scheduling beside each other on a past day, and the forecasting models, for operators."""
 
 from datetime import date
 from typing import Any
@@ -10,8 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from backend.planning import queries
 from backend.planning.comparison import compare_day
-from backend.registry.permissions import IsOperator
+from backend.planning.inputs import QUANTITIES
+from backend.registry import queries as registry
+from backend.registry.permissions import IsOperator, IsStaffReader
+
+NEWEST = 50
 
 
 class DaySerializer(serializers.Serializer[dict[str, Any]]):
@@ -87,4 +92,115 @@ class ComparisonView(APIView):
         return Response(ComparisonSerializer(compare_day(query.validated_data.get("day"))).data)
 
 
-urlpatterns = [path("planning/comparison", ComparisonView.as_view())]
+class ModelVersionSerializer(serializers.Serializer[Any]):
+    """A trained model, as registered; ``metrics`` are of the days it was judged on first, in kW."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    quantity = serializers.ChoiceField(choices=QUANTITIES)
+    status = serializers.ChoiceField(choices=["candidate", "champion", "retired"])
+    trained_at = serializers.DateTimeField()
+    crowned_at = serializers.DateTimeField(allow_null=True)
+    retired_at = serializers.DateTimeField(allow_null=True)
+    shipped = serializers.BooleanField()
+    horizon = serializers.IntegerField(help_text="intervals ahead")
+    seed = serializers.IntegerField()
+    settings = serializers.DictField(child=serializers.FloatField())
+    metrics = serializers.DictField(help_text="overall, and by_lead beginning with lead 0")
+    data_hash = serializers.CharField()
+    artefact_sha256 = serializers.CharField()
+    command = serializers.CharField()
+    versions = serializers.DictField(child=serializers.CharField())
+
+
+class ContestEntrySerializer(serializers.Serializer[dict[str, Any]]):
+    """A contestant; ``lower_by`` and ``p_value`` are against the incumbent's loss, null for the incumbent."""
+
+    name = serializers.CharField()
+    part = serializers.ChoiceField(choices=["reference", "champion", "challenger"])
+    version = serializers.IntegerField(allow_null=True)
+    pinball = serializers.FloatField(allow_null=True, help_text="kW; null where it could not be judged")
+    lower_by = serializers.FloatField(allow_null=True)
+    p_value = serializers.FloatField(allow_null=True)
+    verdict = serializers.CharField(allow_blank=True)
+    figures = serializers.DictField(child=serializers.FloatField())
+
+
+class ContestSerializer(serializers.Serializer[Any]):
+    """Who was judged on the newest days, and what came of it; nobody won where ``winner_id`` is null."""
+
+    quantity = serializers.ChoiceField(choices=QUANTITIES)
+    as_of = serializers.DateTimeField()
+    judged_from = serializers.DateTimeField(allow_null=True)
+    entries = ContestEntrySerializer(many=True)
+    incumbent_id = serializers.IntegerField(allow_null=True)
+    winner_id = serializers.IntegerField(allow_null=True)
+    reason = serializers.CharField()
+
+
+class DriftAlarmSerializer(serializers.Serializer[Any]):
+    """Errors that have grown, or readings distributed unlike before; open while ``closed_at`` is null."""
+
+    quantity = serializers.ChoiceField(choices=QUANTITIES)
+    kind = serializers.ChoiceField(choices=["error", "input"])
+    opened_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+    figures = serializers.DictField()
+
+
+class DriftCheckSerializer(serializers.Serializer[Any]):
+    """What the newest check found; ``alarm`` is null, with a reason, where nothing could be said."""
+
+    quantity = serializers.ChoiceField(choices=QUANTITIES)
+    as_of = serializers.DateTimeField()
+    error = serializers.DictField()
+    inputs = serializers.DictField()
+
+
+class ServedSerializer(serializers.Serializer[dict[str, Any]]):
+    """Which models made the newest forecasts of a quantity, and who was passed over and why."""
+
+    quantity = serializers.ChoiceField(choices=QUANTITIES)
+    issued_at = serializers.DateTimeField()
+    sites_by_model = serializers.DictField(child=serializers.IntegerField())
+    passed_over = serializers.ListField(child=serializers.CharField())
+
+
+class ForecastingSerializer(serializers.Serializer[dict[str, Any]]):
+    """The forecasting models: what serves, what was decided, what has drifted; newest first."""
+
+    served = ServedSerializer(many=True)
+    versions = ModelVersionSerializer(many=True)
+    contests = ContestSerializer(many=True)
+    alarms = DriftAlarmSerializer(many=True)
+    checks = DriftCheckSerializer(many=True)
+
+
+class ForecastingView(APIView):
+    """The registry of forecasting models, for operators and auditors."""
+
+    permission_classes = (IsOperator | IsStaffReader,)
+
+    @extend_schema(responses=ForecastingSerializer)
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+        """Show which models serve, how they were chosen, and alarms of drift."""
+        run = queries.newest_rolling_run(registry.now())
+        facts = {
+            "served": [
+                {"quantity": quantity, "issued_at": run.issued_at, **served}
+                for quantity, served in run.served.items()
+            ]
+            if run
+            else [],
+            "versions": queries.versions(newest=NEWEST),
+            "contests": queries.contests(newest=NEWEST),
+            "alarms": queries.alarms(newest=NEWEST),
+            "checks": queries.newest_checks(),
+        }
+        return Response(ForecastingSerializer(facts).data)
+
+
+urlpatterns = [
+    path("planning/comparison", ComparisonView.as_view()),
+    path("planning/models", ForecastingView.as_view()),
+]

@@ -1,20 +1,81 @@
-"""Reads of forecasts and plans."""
+"""Reads of forecasts, plans and the registry of models."""
 
 from datetime import datetime
 
-from backend.planning.models import ForecastRun, ModelVersion, ScheduleRun, SiteForecast, SitePlan
+from backend.planning.models import (
+    Contest,
+    DriftAlarm,
+    DriftCheck,
+    ForecastRun,
+    ModelVersion,
+    ScheduleRun,
+    SiteForecast,
+    SitePlan,
+    Tuning,
+)
 
-SERVING_MODEL = "lightgbm"
+SERVING_MODEL = "lightgbm"  # the name of serving runs, whichever model serves: ForecastRun.served says which
 REFERENCE_MODEL = "seasonal_naive"
 
 
-def newest_model(quantity: str) -> ModelVersion | None:
-    """The newest trained model of the serving kind for ``quantity``."""
-    return ModelVersion.objects.filter(name=SERVING_MODEL, quantity=quantity).order_by("-trained_at").first()
+def champion(quantity: str) -> ModelVersion | None:
+    """The version that serves ``quantity``, or None."""
+    return ModelVersion.objects.filter(quantity=quantity, status=ModelVersion.Status.CHAMPION).first()
+
+
+def former_champions(quantity: str) -> list[ModelVersion]:
+    """Those that served ``quantity`` before and whose files are kept, newest first."""
+    former = ModelVersion.objects.filter(
+        quantity=quantity, status=ModelVersion.Status.RETIRED, crowned_at__isnull=False
+    )
+    return list(former.exclude(path="").order_by("-retired_at", "-crowned_at"))
+
+
+def was_crowned(quantity: str) -> bool:
+    """Whether ``quantity`` has, or ever had, a champion."""
+    return ModelVersion.objects.filter(quantity=quantity, crowned_at__isnull=False).exists()
+
+
+def newest_tuning(name: str, quantity: str, before: datetime) -> Tuning | None:
+    """The newest settings found for a model by ``before``, or None."""
+    tunings = Tuning.objects.filter(name=name, quantity=quantity, as_of__lte=before)
+    return tunings.order_by("-as_of").first()
+
+
+def contests(*, newest: int) -> list[Contest]:
+    """The newest decisions, newest first."""
+    return list(Contest.objects.order_by("-as_of", "quantity")[:newest])
+
+
+def newest_contest(quantity: str) -> Contest | None:
+    """The newest decision on ``quantity``, or None."""
+    return Contest.objects.filter(quantity=quantity).order_by("-as_of").first()
+
+
+def versions(*, newest: int) -> list[ModelVersion]:
+    """The champions and the versions trained last, newest first."""
+    found = {version.pk: version for version in ModelVersion.objects.order_by("-trained_at", "-pk")[:newest]}
+    found |= {v.pk: v for v in ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION)}
+    return sorted(found.values(), key=lambda version: (version.trained_at, version.pk), reverse=True)
+
+
+def open_alarms() -> list[DriftAlarm]:
+    """Alarms of drift that goes on, oldest first."""
+    return list(DriftAlarm.objects.filter(closed_at__isnull=True).order_by("opened_at", "pk"))
+
+
+def alarms(*, newest: int) -> list[DriftAlarm]:
+    """The newest alarms, open or closed, newest first."""
+    return list(DriftAlarm.objects.order_by("-opened_at", "-pk")[:newest])
+
+
+def newest_checks() -> list[DriftCheck]:
+    """The newest check for drift of each quantity."""
+    return list(DriftCheck.objects.order_by("quantity", "-as_of").distinct("quantity"))
 
 
 def rolling_run(issued_at: datetime) -> ForecastRun | None:
-    """The rolling run of the serving model issued at ``issued_at``, or None."""
+    """The rolling run that served at ``issued_at``, or None."""
     return ForecastRun.objects.filter(
         kind=ForecastRun.Kind.ROLLING, model_name=SERVING_MODEL, issued_at=issued_at
     ).first()
@@ -28,7 +89,7 @@ def issued_run(issued_at: datetime) -> ForecastRun:
 
 
 def newest_rolling_run(before: datetime) -> ForecastRun | None:
-    """The newest rolling run issued at or before an instant."""
+    """The newest rolling run that served at or before an instant."""
     return (
         ForecastRun.objects.filter(
             kind=ForecastRun.Kind.ROLLING, model_name=SERVING_MODEL, issued_at__lte=before

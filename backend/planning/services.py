@@ -1,22 +1,29 @@
 """Forecasts issued and batteries scheduled; what a later stage knows comes in as an argument."""
 
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from django.conf import settings
 from django.db import transaction
 from numpy.typing import NDArray
 
-from backend.planning import queries
-from backend.planning.models import ForecastRun, ModelVersion, ScheduleRun, SiteForecast, SitePlan
+from backend.planning import artefacts, contests, drift, queries
+from backend.planning.inputs import QUANTITIES, SEED, history, horizon_grid, sites_with
+from backend.planning.models import (
+    Contest,
+    DriftCheck,
+    ForecastRun,
+    ScheduleRun,
+    SiteForecast,
+    SitePlan,
+    Tuning,
+)
+from backend.planning.serving import serve
 from backend.registry import queries as registry
 from backend.registry.models import Community, Site
 from backend.telemetry import queries as telemetry
@@ -27,76 +34,68 @@ from ess.envelope import first_envelope
 from ess.explain import Wording, next_decision
 from ess.problem import BatteryProblem, columns_of
 from ess.scheduler import schedule
-from forecasting.models import Model, load_model, train
-from forecasting.series import History
+from forecasting.tuning import tune
 
-HORIZON = timedelta(hours=24)
-MAX_HISTORY = timedelta(days=42)
-RETRAIN_AFTER = timedelta(days=1)
-SEED = 20_260_101
-QUANTITIES = ("load", "pv")
+DRIFT_EVERY = timedelta(hours=6)
 logger = logging.getLogger(__name__)
 
 
-def horizon_grid(community: Community, as_of: datetime) -> TimeGrid:
-    """The intervals that forecasts and plans made at ``as_of`` cover."""
-    return TimeGrid(as_of, community.step, HORIZON // community.step)
+def train_models(as_of: datetime) -> list[Contest]:
+    """Train and judge challengers of each quantity on what is known at ``as_of``; once for each instant.
 
-
-def history(community: Community, quantity: str, as_of: datetime) -> tuple[History, list[Site]]:
-    """Mean power (kW) of each site that has ``quantity``, up to ``as_of``; gaps are NaN."""
-    first = telemetry.first_reading_start()
-    start = max(first or as_of - community.step, as_of - MAX_HISTORY)
-    grid = TimeGrid(start, community.step, (as_of - start) // community.step)
-    sites = [site for site in registry.sites() if quantity == "load" or site.pv_nominal_kw > 0]
-    energy = telemetry.site_energy(grid, sites)
-    rows = [energy[site.pk].load if quantity == "load" else energy[site.pk].pv for site in sites]
-    kw_per_wh = 1 / (1_000 * grid.step_h)
-    values = np.maximum(np.array(rows) * kw_per_wh, 0)
-    names = tuple(str(site.pk) for site in sites)
-    return History(grid=grid, names=names, values=values, time_zone=community.time_zone), sites
-
-
-def train_models(as_of: datetime) -> list[ModelVersion]:
-    """Train the serving model of each quantity on what is known at ``as_of``; once for each instant.
-
-    Where too little is known yet, there is no model yet.
+    One process at a time, which the caller sees to.
     """
-    community = registry.community()
-    trained = []
-    for quantity in QUANTITIES:
-        past, sites = history(community, quantity, as_of)
-        if not sites:
-            continue
-        key = {"name": queries.SERVING_MODEL, "quantity": quantity, "trained_at": as_of}
-        version = ModelVersion.objects.filter(**key).first()
-        if version is None:
-            path = Path("models") / f"{quantity}-{as_of:%Y%m%dT%H%M}"
-            try:
-                model = train(queries.SERVING_MODEL, past, trained_at=as_of, seed=SEED)
-            except FieldError as error:
-                if error.code != "too_short":
-                    raise
-                logger.warning("no %s model yet: the history %s", quantity, error.message)
-                continue
-            model.save(settings.STATE_DIR / path)
-            digest = hashlib.sha256(past.values.tobytes()).hexdigest()
-            version, _ = ModelVersion.objects.get_or_create(
-                **key, defaults={"path": str(path), "seed": SEED, "data_hash": digest}
-            )
-        trained.append(version)
-    return trained
+    artefacts.clear_drafts()
+    return [contests.hold(quantity, as_of) for quantity in QUANTITIES]
 
 
-def training_due(as_of: datetime) -> bool:
-    """Whether the serving models are missing or older than a day."""
-    version = queries.newest_model("load")
-    return version is None or version.trained_at <= as_of - RETRAIN_AFTER
+def training_due(community: Community, now: datetime) -> datetime | None:
+    """The instant as of which models are to be trained, or None.
+
+    That is the newest local midnight since the opening, and later on the check that found new drift, once.
+    """
+    held = [contest.as_of for contest in map(queries.newest_contest, QUANTITIES) if contest]
+    done = min(held) if len(held) == len(QUANTITIES) else None
+    midnight = registry.interval_start(community, registry.local_midnight(community, now))
+    wanted = [alarm.opened_at for alarm in queries.open_alarms()]
+    wanted += [midnight] if midnight >= community.opened_at else []
+    due = [instant for instant in wanted if done is None or instant > done]
+    return max(due, default=None)
 
 
-@lru_cache(maxsize=8)
-def _artefact(path: str) -> Model:
-    return load_model(settings.STATE_DIR / path)
+def look_for_drift(as_of: datetime) -> list[DriftCheck]:
+    """Look for drift of each quantity, and open or close alarms; once for each instant."""
+    return [drift.check(quantity, as_of) for quantity in QUANTITIES]
+
+
+def drift_check_due(community: Community, now: datetime) -> datetime | None:
+    """The instant as of which drift is to be looked for, or None: every six hours from local midnight."""
+    midnight = registry.interval_start(community, registry.local_midnight(community, now))
+    as_of = midnight + (now - midnight) // DRIFT_EVERY * DRIFT_EVERY
+    checked = DriftCheck.objects.filter(as_of=as_of).count() == len(QUANTITIES)
+    return None if checked or as_of < community.opened_at else as_of
+
+
+def tune_model(name: str, quantity: str, *, as_of: datetime, seconds: float, trials: int | None) -> Tuning:
+    """Look for better settings on what is known at ``as_of``, and train with them from the next time on.
+
+    Raises:
+        FieldError: the model or quantity is unknown, no site has the quantity, or too little is known.
+    """
+    if quantity not in QUANTITIES:
+        raise FieldError("quantity", f"must be one of {', '.join(QUANTITIES)}, got {quantity!r}")
+    sites = sites_with(quantity)
+    if not sites:
+        raise FieldError("quantity", f"no site has {quantity}", code="no_data")
+    past = history(registry.community(), quantity, as_of, sites)
+    tuned = tune(name, past, trained_at=as_of, seed=SEED, seconds=seconds, trials=trials)
+    tuning, _ = Tuning.objects.update_or_create(
+        name=name,
+        quantity=quantity,
+        as_of=as_of,
+        defaults={"seed": SEED, "settings": tuned.settings, "score": tuned.score, "trials": tuned.trials},
+    )
+    return tuning
 
 
 def run_forecasts(as_of: datetime) -> ForecastRun:
@@ -111,11 +110,14 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
     kinds = [ForecastRun.Kind.ROLLING]
     if as_of.astimezone(ZoneInfo(community.time_zone)).time() == datetime.min.time():
         kinds.append(ForecastRun.Kind.DAY_AHEAD)
-    issued = _issued(community, as_of)
+    issued, served = _issued(community, as_of)
     with transaction.atomic():
         for kind in kinds:
             for name in (queries.SERVING_MODEL, queries.REFERENCE_MODEL):
-                run, fresh = ForecastRun.objects.get_or_create(kind=kind, model_name=name, issued_at=as_of)
+                facts = served if name == queries.SERVING_MODEL else {}
+                run, fresh = ForecastRun.objects.get_or_create(
+                    kind=kind, model_name=name, issued_at=as_of, defaults={"served": facts}
+                )
                 if fresh:
                     SiteForecast.objects.bulk_create(
                         _stored(run, quantity, site, forecast)
@@ -125,16 +127,27 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
     return queries.issued_run(as_of)
 
 
-def _issued(community: Community, as_of: datetime) -> list[tuple[str, str, Site, Forecast]]:
-    """Each model's forecasts, by quantity, of the sites of which every quantity can be forecast."""
+def _issued(
+    community: Community, as_of: datetime
+) -> tuple[list[tuple[str, str, Site, Forecast]], dict[str, Any]]:
+    """Served and reference forecasts, by quantity, of the sites of which every quantity can be forecast.
+
+    Beside them, by quantity, which models served.
+    """
     steps = len(horizon_grid(community, as_of))
     known: defaultdict[tuple[str, str], dict[str, Forecast]] = defaultdict(dict)
+    facts = {}
     for quantity in QUANTITIES:
-        past, sites = history(community, quantity, as_of)
-        if not sites:
+        concerned = sites_with(quantity)
+        if not concerned:
             continue
-        for name, model in _models(quantity, past, as_of).items():
-            forecasts = model.forecast_known(past, issued_at=as_of, horizon=steps)
+        past = history(community, quantity, as_of, concerned)
+        served = serve(quantity, past, as_of=as_of, steps=steps)
+        facts[quantity] = served.facts
+        for name, forecasts in (
+            (queries.SERVING_MODEL, served.forecasts),
+            (queries.REFERENCE_MODEL, served.reference),
+        ):
             for series, forecast in forecasts.items():
                 known[name, series][quantity] = forecast
     issued = []
@@ -146,16 +159,7 @@ def _issued(community: Community, as_of: datetime) -> list[tuple[str, str, Site,
                 issued += [(name, quantity, site, forecast) for quantity, forecast in found.items()]
             else:
                 logger.warning("no %s forecast for %s: too little is known of it", name, site)
-    return issued
-
-
-def _models(quantity: str, past: History, as_of: datetime) -> dict[str, Model]:
-    """The reference, and the serving model once one could be trained, by name."""
-    models = {queries.REFERENCE_MODEL: train(queries.REFERENCE_MODEL, past, trained_at=as_of, seed=SEED)}
-    version = queries.newest_model(quantity)
-    if version is not None:
-        models[queries.SERVING_MODEL] = _artefact(version.path)
-    return models
+    return issued, facts
 
 
 def _stored(run: ForecastRun, quantity: str, site: Site, forecast: Forecast) -> SiteForecast:
@@ -163,6 +167,7 @@ def _stored(run: ForecastRun, quantity: str, site: Site, forecast: Forecast) -> 
         run=run,
         site=site,
         quantity=quantity,
+        model_name=forecast.model,
         start=forecast.grid.start,
         step_s=int(forecast.grid.step.total_seconds()),
         available_at=forecast.available_at,

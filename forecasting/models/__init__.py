@@ -10,26 +10,37 @@ from pathlib import Path
 
 from domain.errors import FieldError
 from domain.forecast import Forecast
-from forecasting.models.base import HEADER_FILE, Model
+from forecasting.models.base import HEADER_FILE, Model, Settings, resolved
+from forecasting.models.hybrid import Hybrid
 from forecasting.models.lightgbm import LightGBM
+from forecasting.models.linear import Linear
 from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.series import History
 
 __all__ = ["MODELS", "Model", "forecast_sites", "load_model", "train"]
 
-MODELS: dict[str, type[Model]] = {model.name: model for model in (SeasonalNaive, LightGBM)}
+MODELS: dict[str, type[Model]] = {model.name: model for model in (SeasonalNaive, Linear, LightGBM, Hybrid)}
 
 
-def train(
-    name: str, history: History, *, trained_at: datetime, seed: int, horizon: int | None = None
+def train(  # noqa: PLR0913 - what decides a model
+    name: str,
+    history: History,
+    *,
+    trained_at: datetime,
+    seed: int,
+    horizon: int | None = None,
+    settings: Settings | None = None,
 ) -> Model:
     """Fit the model called ``name`` to forecast up to ``horizon`` steps ahead (a day unless given).
 
-    Raises FieldError: "leak" when ``history`` holds values that were not known at ``trained_at`` (pass
-    ``history.as_of(trained_at)``), "too_short" when there is too little to learn from.
+    ``settings`` replaces some of the model's ``SETTINGS``; a FieldError names one that is unknown or out of
+    its range. Raises FieldError: "leak" when ``history`` holds values that were not known at ``trained_at``
+    (pass ``history.as_of(trained_at)``), "too_short" when there is too little to learn from.
     """
     steps = history.steps_per_day if horizon is None else horizon
-    return _model_class(name).fit(history, trained_at=trained_at, horizon=steps, seed=seed)
+    model = _model_class(name)
+    chosen = resolved(model.SETTINGS, settings or {})
+    return model.fit(history, trained_at=trained_at, horizon=steps, seed=seed, settings=chosen)
 
 
 def forecast_sites(

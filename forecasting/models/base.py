@@ -2,6 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,11 +13,38 @@ import numpy as np
 from domain.errors import FieldError
 from domain.forecast import Forecast
 from domain.time import EPOCH, TimeGrid, floor_to_step, require_utc
-from forecasting.features import Vista
 from forecasting.quantiles import LEVELS
 from forecasting.series import FloatArray, History, instant64
+from forecasting.vista import Vista
 
 HEADER_FILE = "model.json"
+
+
+Settings = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What may be tuned: its default, the range to search, on a logarithmic scale or in whole numbers."""
+
+    default: float
+    low: float
+    high: float
+    log: bool = False
+    integer: bool = False
+
+
+def resolved(known: Mapping[str, Setting], chosen: Settings) -> dict[str, float]:
+    """A value for each of the ``known`` settings; FieldError for one that is unknown or out of its range."""
+    values = {name: setting.default for name, setting in known.items()}
+    for name, value in chosen.items():
+        if name not in known:
+            raise FieldError("settings", f"{name!r} is not one of {', '.join(known) or 'none'}")
+        setting = known[name]
+        if not setting.low <= value <= setting.high or (setting.integer and value != int(value)):
+            raise FieldError(f"settings.{name}", f"must lie in [{setting.low}, {setting.high}], got {value}")
+        values[name] = value
+    return values
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -24,14 +52,20 @@ class Model(ABC):
     """A fitted model: it has seen nothing after ``trained_at`` and serves up to ``horizon`` steps ahead."""
 
     name: ClassVar[str]
+    SETTINGS: ClassVar[Mapping[str, Setting]] = {}
     trained_at: datetime
     horizon: int
     step: timedelta
 
     @classmethod
     @abstractmethod
-    def fit(cls, history: History, *, trained_at: datetime, horizon: int, seed: int) -> Self:
-        """Learn from what was known at ``trained_at``; FieldError(code="leak") when there is more."""
+    def fit(
+        cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: Settings
+    ) -> Self:
+        """Learn from what was known at ``trained_at``; FieldError(code="leak") when there is more.
+
+        ``settings`` holds a value for each of ``SETTINGS``.
+        """
 
     @abstractmethod
     def quantiles(self, vista: Vista, horizon: int) -> FloatArray:
@@ -42,12 +76,16 @@ class Model(ABC):
 
     @abstractmethod
     def save(self, directory: Path) -> None:
-        """Write the model into ``directory`` as text."""
+        """Write the model into ``directory``: JSON, LightGBM's text, safetensors."""
 
     @classmethod
     @abstractmethod
     def load(cls, directory: Path) -> Self:
         """Read what ``save`` wrote."""
+
+    def adapted(self, history: History, *, at: datetime) -> Self:  # noqa: ARG002 - some models have nothing to adapt
+        """This model, with what is cheap to learn learnt anew from what was known at ``at``."""
+        return self
 
     def forecast_known(self, history: History, *, issued_at: datetime, horizon: int) -> dict[str, Forecast]:
         """One forecast for each series of which enough is known, by name.

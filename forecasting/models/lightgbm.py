@@ -1,144 +1,201 @@
-"""Gradient-boosted trees, one model a quantile, pooled over all series (LightGBM; Ke et al. 2017)."""
+"""Gradient-boosted trees, pooled over all series (LightGBM; Ke et al. 2017)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import lightgbm
 import numpy as np
-from numpy.typing import NDArray
 
 from domain.errors import FieldError
-from domain.time import require_utc
-from forecasting.features import Features, Vista, build
-from forecasting.models.base import Model, read_header, write_header
-from forecasting.quantiles import LEVELS, tidy
+from forecasting.anchor import Anchor
+from forecasting.calibration import NONE
+from forecasting.examples import Examples, draw, examples, require_enough, values_at
+from forecasting.features import Features, Recipe
+from forecasting.models.base import Setting, read_header, write_header
+from forecasting.models.located import Located, loaded
 from forecasting.series import FloatArray, History, IntArray
+from forecasting.vista import Vista
 
-MAX_ROWS = 40_000
 LEADS_PER_ORIGIN = 8
-MIN_ROWS = 200
+TREES_PER_DAY, LEAST_TREES = 2, 100
+BLOCK = 20
+TREES_FILES = ("level.txt", "departure.txt")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class LightGBM(Model):
-    """Each booster gives one quantile of ``(value / scale - base) / spread``; see ``forecasting.features``.
+class LightGBM(Located):
+    """Two sets of trees: one gives ``value / scale``, the other what it departs from an ``Anchor``'s guess.
 
-    Learning the departure from a first guess, in units of its usual error, keeps nights of PV at zero and
-    lets a month of history suffice. Homes and leads of one day share weather and habits, so capacity grows
-    with the number of days, not of rows.
+    Where the newest value says most, departures are easier to learn; where noise rules, levels are. ``share``
+    is how much of the second is taken, and ``trees`` how many of each set, by how they did on days unseen.
+    Homes and leads of one day share weather and habits, so capacity grows with the number of days, not of
+    rows.
     """
 
     name: ClassVar[str] = "lightgbm"
+    SETTINGS: ClassVar = {
+        "rows": Setting(200_000, 1_000, 2_000_000, log=True, integer=True),
+        "learning_rate": Setting(0.03, 0.005, 0.3, log=True),
+        "leaves_per_day": Setting(0.1, 0.01, 1.0, log=True),
+        "most_leaves": Setting(63, 4, 255, log=True, integer=True),
+        "most_trees": Setting(800, 20, 3_000, log=True, integer=True),
+        "feature_fraction": Setting(0.4, 0.2, 1.0),
+        "lambda_l2": Setting(5.0, 0.0, 50.0),
+    }
     features: tuple[str, ...]
+    anchor: Anchor
     boosters: tuple[Any, ...]
+    trees: tuple[int, ...]
+    share: float
 
     @classmethod
-    def fit(cls, history: History, *, trained_at: datetime, horizon: int, seed: int) -> Self:
-        """Learn from at most ``MAX_ROWS`` (series, origin, lead), drawn by ``seed``.
-
-        FieldError(code="too_short") when the history has too few of them.
-        """
-        trained_at = require_utc(trained_at, "trained_at")
-        history.require_available(trained_at)
-        origins, leads = _draw(history, horizon, np.random.default_rng(seed))
-        features = build(Vista.at(history, origins), leads)
-        target, weight, usable = _targets(history, features, origins, leads)
-        if usable.sum() < MIN_ROWS:
-            message = f"has {usable.sum()} usable examples, needs {MIN_ROWS}"
-            raise FieldError("history", message, code="too_short")
-        data = lightgbm.Dataset(
-            features.table[usable],
-            label=target[usable],
-            weight=weight[usable],
-            feature_name=list(features.names),
-            params={"verbosity": -1, "num_threads": 1},
-            free_raw_data=False,
+    def learn(  # noqa: PLR0913 - see Located.learn
+        cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: dict[str, float],
+        recipe: Recipe, trial: Self | None,
+    ) -> Self:  # fmt: skip
+        """See ``Located.learn``."""
+        origins, leads = draw(
+            history,
+            horizon=horizon,
+            most=int(settings["rows"]),
+            leads_each=LEADS_PER_ORIGIN,
+            rng=np.random.default_rng(seed),
         )
+        given = examples(history, origins, leads, recipe)
+        require_enough(int(given.usable.sum()))
+        anchor = Anchor.fit(given, horizon)
         days = len(history.grid) / history.steps_per_day
-        parameters = _parameters(days, int(usable.sum()), seed)
-        trees = int(np.clip(2 * days, 60, 200))
-        boosters = [lightgbm.train(parameters | {"alpha": level}, data, trees) for level in LEVELS]
+        parameters = _parameters(days, int(given.usable.sum()), seed, settings)
+        most = np.clip(
+            TREES_PER_DAY * days * np.sqrt(len(history.names)), LEAST_TREES, settings["most_trees"]
+        )
+        trees = (int(most), int(most)) if trial is None else trial.trees
+        boosters = [
+            lightgbm.train(parameters, _dataset(given, guess), count)
+            for count, guess in zip(trees, _guesses(anchor, given.features, given.leads), strict=True)
+        ]
         return cls(
             trained_at=trained_at,
             horizon=horizon,
             step=history.grid.step,
-            features=features.names,
+            recipe=recipe,
+            seed=seed,
+            settings=settings,
+            calibration=NONE,
+            features=given.features.names,
+            anchor=anchor,
             boosters=tuple(lightgbm.Booster(model_str=booster.model_to_string()) for booster in boosters),
+            trees=trees,
+            share=0.5 if trial is None else trial.share,
         )
 
-    def quantiles(self, vista: Vista, horizon: int) -> FloatArray:
-        """See ``Model.quantiles``."""
-        features = build(vista, np.broadcast_to(np.arange(horizon), (len(vista.origins), horizon)))
+    def judged(self, history: History, origins: IntArray) -> Self:
+        """See ``Located.judged``: how many trees help, and how much of the departures to take."""
+        views = list(self.views(Vista.at(history, origins), self.horizon))
+        actual = values_at(history, origins[:, None] + np.arange(self.horizon))
+        unit = np.concatenate([features.scale for _, features in views], axis=1)[..., None]
+        target = actual / unit
+        grown = [self._grown(k, [features for _, features in views]) for k in range(len(self.boosters))]
+        errors = [[float(np.nanmean((target - said) ** 2)) for said in stages] for stages in grown]
+        best = [int(np.argmin(stages)) for stages in errors]
+        level, departed = (stages[k] for stages, k in zip(grown, best, strict=True))
+        gain, missed = departed - level, target - level
+        share = np.nansum(gain * missed) / max(float((gain**2)[np.isfinite(gain * missed)].sum()), 1e-12)
+        trees = tuple(
+            min((k + 1) * BLOCK, booster.num_trees()) for k, booster in zip(best, self.boosters, strict=True)
+        )
+        return replace(self, share=float(np.clip(share, 0, 1)), trees=trees)
+
+    def _grown(self, which: int, views: list[Features]) -> list[FloatArray]:
+        """What one set of trees says with ever more ``BLOCK``s of them, (N, O, H) each, in units of scale."""
+        booster = self.boosters[which]
+        stages: list[list[FloatArray]] = []
+        for features in views:
+            leads = np.broadcast_to(np.arange(self.horizon), features.base.shape[1:])
+            guess = _guesses(self.anchor, features, leads)[which]
+            rows = features.relative_to(guess).reshape(-1, len(self.features))
+            said = guess.copy()
+            stages.append([])
+            for first in range(0, booster.num_trees(), BLOCK):
+                part = booster.predict(rows, start_iteration=first, num_iteration=BLOCK, num_threads=1)
+                said = said + part.reshape(guess.shape)
+                stages[-1].append(said)
+        return [np.concatenate(parts, axis=1) for parts in zip(*stages, strict=True)]
+
+    def centre(self, vista: Vista, features: Features) -> FloatArray:  # noqa: ARG002 - networks look further
+        """See ``Located.centre``."""
         if features.names != self.features:
             raise FieldError("history", f"gives features {features.names}, the model knows {self.features}")
-        rows = features.table.reshape(-1, len(self.features))
-        departures = np.stack([booster.predict(rows, num_threads=1) for booster in self.boosters], axis=-1)
-        normalised = departures.reshape(*features.base.shape, -1) * features.spread[..., None]
-        quantiles = (normalised + features.base[..., None]) * features.scale[..., None, None]
-        return tidy(quantiles, vista)
+        level, departed = self._both(features)
+        return np.asarray((level + self.share * (departed - level)) * features.scale[..., None])
+
+    def _both(self, features: Features) -> tuple[FloatArray, FloatArray]:
+        """What each set of trees says, in units of scale, shape (N, O, L)."""
+        leads = np.broadcast_to(np.arange(features.base.shape[-1]), features.base.shape[1:])
+        said = []
+        guesses = _guesses(self.anchor, features, leads)
+        for booster, count, guess in zip(self.boosters, self.trees, guesses, strict=True):
+            rows = features.relative_to(guess).reshape(-1, len(self.features))
+            said.append(
+                guess + booster.predict(rows, num_iteration=count, num_threads=1).reshape(guess.shape)
+            )
+        return said[0], said[1]
 
     def save(self, directory: Path) -> None:
-        """Write ``model.json`` and one LightGBM text file a quantile."""
-        write_header(directory, self.header() | {"levels": LEVELS, "features": self.features})
-        for level, booster in zip(LEVELS, self.boosters, strict=True):
-            (directory / _file(level)).write_text(booster.model_to_string(), encoding="utf-8")
+        """Write ``model.json`` and the trees in LightGBM's text."""
+        more = {
+            "features": self.features,
+            "anchor": self.anchor.dump(),
+            "trees": self.trees,
+            "share": self.share,
+        }
+        write_header(directory, self.header() | more)
+        for name, booster in zip(TREES_FILES, self.boosters, strict=True):
+            (directory / name).write_text(booster.model_to_string(), encoding="utf-8")
 
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read what ``save`` wrote."""
         header = read_header(directory)
-        texts = [(directory / _file(level)).read_text(encoding="utf-8") for level in LEVELS]
+        level, departed = (lightgbm.Booster(model_file=directory / name) for name in TREES_FILES)
         return cls(
-            trained_at=header["trained_at"],
-            horizon=header["horizon"],
-            step=header["step"],
+            **loaded(header),
             features=tuple(header["features"]),
-            boosters=tuple(lightgbm.Booster(model_str=text) for text in texts),
+            anchor=Anchor.load(header["anchor"]),
+            boosters=(level, departed),
+            trees=tuple(header["trees"]),
+            share=header["share"],
         )
 
 
-def _file(level: float) -> str:
-    return f"q{round(level * 100):02d}.txt"
+def _guesses(anchor: Anchor, features: Features, leads: IntArray) -> tuple[FloatArray, FloatArray]:
+    """What each set of trees departs from: nothing, and the anchor's guess; (N, O, L) each."""
+    return np.zeros_like(features.base), anchor.guess(features, leads)
 
 
-def _draw(history: History, horizon: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """Origins (O,) with at least a day behind them, and leads (O, L) for each, at random."""
-    first = history.steps_per_day + history.steps_withheld
-    candidates = np.arange(first, len(history.grid))
-    if not len(candidates):
-        raise FieldError("history", "must be longer than a day", code="too_short")
-    series = len(history.names)
-    count = min(len(candidates), max(1, MAX_ROWS // (series * min(LEADS_PER_ORIGIN, horizon))))
-    leads = min(horizon, max(1, MAX_ROWS // (series * count)))
-    origins = np.sort(rng.choice(candidates, count, replace=False))
-    drawn = rng.random((count, horizon)).argsort(axis=1)[:, :leads]
-    return origins, np.sort(drawn, axis=1)
+def _dataset(given: Examples, guess: FloatArray) -> lightgbm.Dataset:
+    weight = np.broadcast_to(given.importance**2, given.value.shape)
+    return lightgbm.Dataset(
+        given.features.relative_to(guess)[given.usable],
+        label=given.departure(guess)[given.usable],
+        weight=weight[given.usable],
+        feature_name=list(given.features.names),
+        params={"verbosity": -1, "num_threads": 1},
+    )
 
 
-def _targets(
-    history: History, features: Features, origins: IntArray, leads: IntArray
-) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """What the boosters learn, each example's weight and whether it can be used, shape (N, O, L) each."""
-    positions = origins[:, None] + leads
-    inside = np.minimum(positions, len(history.grid) - 1)
-    values = np.where(positions == inside, history.values[:, inside], np.nan)
-    scale = np.where(features.scale > 0, features.scale, np.nan)[..., None]
-    target = (values / scale - features.base) / features.spread
-    return target, features.spread, np.isfinite(target)
-
-
-def _parameters(days: float, rows: int, seed: int) -> dict[str, Any]:
+def _parameters(days: float, rows: int, seed: int, settings: dict[str, float]) -> dict[str, Any]:
     return {
-        "objective": "quantile",
-        "learning_rate": 0.08,
-        "num_leaves": int(np.clip(days // 5, 6, 31)),
-        "min_data_in_leaf": int(np.clip(rows // 50, 5, 300)),
-        "feature_fraction": 0.7,
-        "bagging_fraction": 0.8,
+        "objective": "l2",
+        "learning_rate": settings["learning_rate"],
+        "num_leaves": int(np.clip(days * settings["leaves_per_day"], 6, settings["most_leaves"])),
+        "min_data_in_leaf": int(np.clip(rows // 200, 5, 100)),
+        "feature_fraction": settings["feature_fraction"],
+        "bagging_fraction": 0.7,
         "bagging_freq": 1,
-        "lambda_l2": 1.0,
+        "lambda_l2": settings["lambda_l2"],
         "seed": seed % 2**31,
         "deterministic": True,
         "force_row_wise": True,

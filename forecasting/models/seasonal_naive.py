@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 import numpy as np
 
 from domain.time import require_utc
-from forecasting.features import DAYS_BACK, Vista
-from forecasting.models.base import Model, read_header, write_header
+from forecasting.models.base import Model, Settings, read_header, write_header
 from forecasting.quantiles import LEVELS, MEDIAN, sample_quantiles, tidy
 from forecasting.series import FloatArray, History
+from forecasting.vista import DAYS_BACK, Vista
 
 RESIDUAL_DAYS = 28
 
@@ -27,7 +27,15 @@ class SeasonalNaive(Model):
     name: ClassVar[str] = "seasonal_naive"
 
     @classmethod
-    def fit(cls, history: History, *, trained_at: datetime, horizon: int, seed: int) -> Self:  # noqa: ARG003 - as all models
+    def fit(
+        cls,
+        history: History,
+        *,
+        trained_at: datetime,
+        horizon: int,
+        seed: int,  # noqa: ARG003 - as all models
+        settings: Settings,  # noqa: ARG003 - as all models
+    ) -> Self:
         """A model for the step of ``history``."""
         trained_at = require_utc(trained_at, "trained_at")
         history.require_available(trained_at)

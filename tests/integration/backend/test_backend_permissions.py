@@ -34,6 +34,10 @@ TABLE = {
         ("get", "planning/comparison", (403, 403, 403, 400)),  # no day has been metered yet
         ("post", "planning/comparison", (403, 403, 403, 405)),
     ],
+    "planning/models": [
+        ("get", "planning/models", (403, 403, 200, 200)),
+        ("post", "planning/models", (403, 403, 403, 405)),
+    ],
     "session": [("post", "session", BAD_BODY), ("delete", "session", (204, 204, 204, 204))],
     "csrf": [("get", "csrf", (204, 204, 204, 204))],
     "me": [("get", "me", MEMBERS_AND_STAFF), ("post", "me", SIGNED_OUT_UNWRITABLE)],

@@ -11,6 +11,10 @@ from forecasting.series import History
 
 START = datetime(2024, 3, 4, tzinfo=UTC)  # a Monday
 HOUR = timedelta(hours=1)
+SMALL = {  # what suffices to see whether a model does what it says
+    "lightgbm": {"rows": 20_000, "most_trees": 40},
+    "hybrid": {"lightgbm.rows": 20_000, "lightgbm.most_trees": 40},
+}
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +44,8 @@ def trained():
     def build(name, history, seed=1):
         key = (name, history.values.tobytes(), history.grid, seed)
         if key not in made:
-            made[key] = train(name, history, trained_at=history.grid.end + history.delay, seed=seed)
+            trained_at = history.grid.end + history.delay
+            made[key] = train(name, history, trained_at=trained_at, seed=seed, settings=SMALL.get(name))
         return made[key]
 
     return build

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from domain.errors import FieldError
-from forecasting.backtest import backtest, joined, rolling_origins, score
+from forecasting.backtest import backtest, joined, rolling_origins
+from forecasting.evaluation import score
 from forecasting.models import MODELS, train
 
 HOUR = timedelta(hours=1)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from domain.errors import FieldError
 from domain.time import TimeGrid
-from forecasting.features import Vista, build
+from forecasting.features import build
 from forecasting.series import History, instant64
-from forecasting.sun import sin_elevation
+from forecasting.sun import clear_sky
+from forecasting.vista import Vista
 
 START = datetime(2024, 3, 4, tzinfo=UTC)
 NOISE = History(
@@ -30,13 +31,13 @@ def test_lags_are_the_values_that_their_names_say(homes):
     history = homes()
     origin = 300
     features = build(Vista.at(history, np.array([origin])), np.array([[0, 5, 23]]))
-    scale = np.abs(history.values[:, origin - 168 : origin]).mean(axis=1)
+    scale = np.abs(history.values[:, origin - 1 :: -2]).mean(axis=1)  # every other hour of the past month
     assert np.allclose(features.scale[:, 0], scale)
     for k, lead in enumerate((0, 5, 23)):
         target = origin + lead
         same = history.values[:, [target - 24 * day for day in range(1, 8)]] / scale[:, None]
         assert np.allclose(column(features, "same_1")[:, 0, k], same[:, 0], rtol=1e-6)
-        assert np.allclose(column(features, "same_weekday")[:, 0, k], same[:, 6], rtol=1e-6)
+        assert np.allclose(column(features, "week_1")[:, 0, k], same[:, 6], rtol=1e-6)
         assert np.allclose(column(features, "same_mean")[:, 0, k], same.mean(axis=1), rtol=1e-6)
         assert np.allclose(column(features, "same_max")[:, 0, k], same.max(axis=1), rtol=1e-6)
         assert np.allclose(features.base[:, 0, k], (same[:, 0] + same.mean(axis=1)) / 2)
@@ -118,8 +119,11 @@ def test_the_calendar_is_local_and_follows_daylight_saving():
 
 def test_the_sun_stands_where_almanacs_say():
     instants = np.array(["2024-06-20T12:00", "2024-12-21T12:00", "2024-03-20T00:00"], dtype="datetime64[us]")
-    height = np.degrees(np.arcsin(sin_elevation(instants, latitude=51.48, longitude=0.0)))
-    assert height == pytest.approx([61.95, 15.1, -38.5], abs=0.3)
+    sine, clear = clear_sky(instants, latitude=51.48, longitude=0.0)
+    assert np.degrees(np.arcsin(sine)) == pytest.approx([61.95, 15.1, -38.5], abs=0.3)
+    assert 0.85 < clear[0] < 0.95
+    assert 0.1 < clear[1] < 0.25
+    assert clear[2] == 0
 
 
 def test_the_sun_is_a_feature_where_the_place_is_known():

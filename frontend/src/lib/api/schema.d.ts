@@ -362,6 +362,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/planning/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Show which models serve, how they were chosen, and alarms of drift. */
+        get: operations["planning_models_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/readings": {
         parameters: {
             query?: never;
@@ -621,6 +638,37 @@ export interface components {
             left_out: components["schemas"]["LeftOut"][];
             methods: components["schemas"]["MethodOutcome"][];
         };
+        /** @description Who was judged on the newest days, and what came of it; nobody won where ``winner_id`` is null. */
+        Contest: {
+            quantity: components["schemas"]["QuantityEnum"];
+            /** Format: date-time */
+            as_of: string;
+            /** Format: date-time */
+            judged_from: string | null;
+            entries: components["schemas"]["ContestEntry"][];
+            incumbent_id: number | null;
+            winner_id: number | null;
+            reason: string;
+        };
+        /** @description A contestant; ``lower_by`` and ``p_value`` are against the incumbent's loss, null for the incumbent. */
+        ContestEntry: {
+            name: string;
+            part: components["schemas"]["PartEnum"];
+            version: number | null;
+            /**
+             * Format: double
+             * @description kW; null where it could not be judged
+             */
+            pinball: number | null;
+            /** Format: double */
+            lower_by: number | null;
+            /** Format: double */
+            p_value: number | null;
+            verdict: string;
+            figures: {
+                [key: string]: number;
+            };
+        };
         /** @description Where the money is. */
         Contracts: {
             token: string;
@@ -656,6 +704,30 @@ export interface components {
             name: string;
             role: string;
         };
+        /** @description Errors that have grown, or readings distributed unlike before; open while ``closed_at`` is null. */
+        DriftAlarm: {
+            quantity: components["schemas"]["QuantityEnum"];
+            kind: components["schemas"]["KindEnum"];
+            /** Format: date-time */
+            opened_at: string;
+            /** Format: date-time */
+            closed_at: string | null;
+            figures: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description What the newest check found; ``alarm`` is null, with a reason, where nothing could be said. */
+        DriftCheck: {
+            quantity: components["schemas"]["QuantityEnum"];
+            /** Format: date-time */
+            as_of: string;
+            error: {
+                [key: string]: unknown;
+            };
+            inputs: {
+                [key: string]: unknown;
+            };
+        };
         /** @description What owners and agents sign for; readings have ``contracts.oracle`` as their verifying contract. */
         Eip712Domain: {
             name: string;
@@ -667,6 +739,14 @@ export interface components {
         ForecastError: {
             load: components["schemas"]["ModelError"];
             pv: components["schemas"]["ModelError"];
+        };
+        /** @description The forecasting models: what serves, what was decided, what has drifted; newest first. */
+        Forecasting: {
+            served: components["schemas"]["Served"][];
+            versions: components["schemas"]["ModelVersion"][];
+            contests: components["schemas"]["Contest"][];
+            alarms: components["schemas"]["DriftAlarm"][];
+            checks: components["schemas"]["DriftCheck"][];
         };
         /** @description One home now. */
         Home: {
@@ -712,6 +792,12 @@ export interface components {
          * @enum {string}
          */
         IntervalStateEnum: "open" | "cleared" | "committed" | "settled" | "lapsed";
+        /**
+         * @description * `error` - error
+         *     * `input` - input
+         * @enum {string}
+         */
+        KindEnum: "error" | "input";
         /** @description The newest settled interval. */
         LastSettled: {
             /** Format: date-time */
@@ -829,6 +915,36 @@ export interface components {
             /** Format: double */
             seasonal_naive_mae_kwh: number | null;
         };
+        /** @description A trained model, as registered; ``metrics`` are of the days it was judged on first, in kW. */
+        ModelVersion: {
+            id: number;
+            name: string;
+            quantity: components["schemas"]["QuantityEnum"];
+            status: components["schemas"]["StatusEnum"];
+            /** Format: date-time */
+            trained_at: string;
+            /** Format: date-time */
+            crowned_at: string | null;
+            /** Format: date-time */
+            retired_at: string | null;
+            shipped: boolean;
+            /** @description intervals ahead */
+            horizon: number;
+            seed: number;
+            settings: {
+                [key: string]: number;
+            };
+            /** @description overall, and by_lead beginning with lead 0 */
+            metrics: {
+                [key: string]: unknown;
+            };
+            data_hash: string;
+            artefact_sha256: string;
+            command: string;
+            versions: {
+                [key: string]: string;
+            };
+        };
         /**
          * @description * `order` - order
          *     * `match` - match
@@ -890,6 +1006,13 @@ export interface components {
          * @enum {string}
          */
         OutboxRowStateEnum: "pending" | "sent" | "mined" | "reverted" | "failed";
+        /**
+         * @description * `reference` - reference
+         *     * `champion` - champion
+         *     * `challenger` - challenger
+         * @enum {string}
+         */
+        PartEnum: "reference" | "champion" | "challenger";
         /** @description What a member is known by. */
         Participant: {
             id: number;
@@ -966,6 +1089,12 @@ export interface components {
             /** Format: double */
             soc_plan_kwh: number | null;
         };
+        /**
+         * @description * `load` - load
+         *     * `pv` - pv
+         * @enum {string}
+         */
+        QuantityEnum: "load" | "pv";
         /** @description A signed reading: energy through one meter in one delivery interval. */
         Reading: {
             meter_id: string;
@@ -1039,6 +1168,16 @@ export interface components {
         /** @description A series by interval. */
         Series: {
             points: components["schemas"]["Point"][];
+        };
+        /** @description Which models made the newest forecasts of a quantity, and who was passed over and why. */
+        Served: {
+            quantity: components["schemas"]["QuantityEnum"];
+            /** Format: date-time */
+            issued_at: string;
+            sites_by_model: {
+                [key: string]: number;
+            };
+            passed_over: string[];
         };
         /** @description A mandate and its owner's signature. */
         SignedMandate: {
@@ -1159,6 +1298,13 @@ export interface components {
             tx_hash: string | null;
             block_number: number | null;
         };
+        /**
+         * @description * `candidate` - candidate
+         *     * `champion` - champion
+         *     * `retired` - retired
+         * @enum {string}
+         */
+        StatusEnum: "candidate" | "champion" | "retired";
         /** @description What a device does now; positive power flows into the site or the battery. */
         StatusRequest: {
             meter_id: string;
@@ -1764,6 +1910,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Comparison"];
+                };
+            };
+        };
+    };
+    planning_models_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecasting"];
                 };
             };
         };

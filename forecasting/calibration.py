@@ -1,0 +1,81 @@
+"""Quantiles around a centre, from what it missed before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from forecasting.features import LEAST_SPREAD, Features
+from forecasting.quantiles import LEVELS, MEDIAN, sample_quantiles
+from forecasting.series import FloatArray, IntArray
+
+BANDS = 24  # times of day that are told apart at most
+DIGITS = 5
+SHRINK = 40  # misses that weigh as much as what all leads and times of day have in common
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """``offsets`` (H, B, Q): quantiles of what was missed by lead and time of day, in units of the spread."""
+
+    offsets: FloatArray
+
+    def around(self, features: Features, centre: FloatArray) -> FloatArray:
+        """Quantiles at ``LEVELS`` around ``centre`` (N, O, H), shape (N, O, H, Q); the middle is it."""
+        spread, band = _spread_and_band(features)
+        offsets = self.offsets[np.arange(centre.shape[-1]), band]
+        return centre[..., None] + offsets * spread[..., None]
+
+    def dump(self) -> list[list[list[float]]]:
+        """As JSON types."""
+        rows: list[list[list[float]]] = self.offsets.tolist()
+        return rows
+
+    @classmethod
+    def load(cls, rows: list[list[list[float]]]) -> Self:
+        """What ``dump`` gave."""
+        return cls(np.array(rows))
+
+
+NONE = Calibration(np.zeros((1, 1, len(LEVELS))))
+
+
+def calibrated_on(features: Sequence[Features], centre: FloatArray, actual: FloatArray) -> Calibration:
+    """What ``centre`` (N, O, H) missed of ``actual`` (N, O, H), NaN where unknown; ``features`` are by parts.
+
+    Quantiles of few misses are drawn towards those of all, so that a short history does not give wild ones.
+    """
+    horizon = centre.shape[-1]
+    parts = [_spread_and_band(part) for part in features]
+    spread = np.concatenate([part[0] for part in parts], axis=1)
+    band = np.concatenate([part[1] for part in parts])
+    missed = (actual - centre) / np.where(spread > 0, spread, np.nan)
+    pooled = sample_quantiles(missed[np.isfinite(missed)])
+    pooled = np.where(np.isfinite(pooled), pooled, 0.0)
+    bands = int(band.max()) + 1 if band.size else 1
+    offsets = np.empty((horizon, BANDS if bands > 1 else 1, len(LEVELS)))
+    for lead in range(horizon):
+        of_lead = missed[:, :, lead]
+        lead_only = _drawn_towards(pooled, of_lead)
+        for b in range(offsets.shape[1]):
+            offsets[lead, b] = _drawn_towards(lead_only, of_lead[:, band[:, lead] == b])
+    offsets[..., :MEDIAN] = np.minimum(offsets[..., :MEDIAN], 0.0)
+    offsets[..., MEDIAN] = 0.0
+    offsets[..., MEDIAN + 1 :] = np.maximum(offsets[..., MEDIAN + 1 :], 0.0)
+    return Calibration(offsets.round(DIGITS))
+
+
+def _drawn_towards(common: FloatArray, missed: FloatArray) -> FloatArray:
+    known = missed[np.isfinite(missed)]
+    if not known.size:
+        return common
+    share = known.size / (known.size + SHRINK)
+    return share * sample_quantiles(known) + (1 - share) * common
+
+
+def _spread_and_band(features: Features) -> tuple[FloatArray, IntArray]:
+    """How far a guess may be off (N, O, H), in the series' unit, and the target's time of day (O, H)."""
+    band = features.column("hour")[0].astype(np.int64) % BANDS
+    moving = np.where(features.spread > LEAST_SPREAD, features.spread, 0.0)
+    return moving * features.scale[..., None], band

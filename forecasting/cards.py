@@ -1,0 +1,177 @@
+"""The card beside a saved model: what it was made of, how good it was, what it is for; loading with proof.
+
+A folder with an artefact holds JSON, LightGBM's text and safetensors, nothing that could run, and its card.
+The card's digest covers every other file, so that one that was changed, added or taken away is noticed.
+"""
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from domain.errors import FieldError
+from forecasting import metrics
+from forecasting.backtest import Backtest
+from forecasting.models import Model, load_model
+from forecasting.quantiles import LEVELS, MEDIAN
+from forecasting.series import History
+
+CARD_FILE = "card.json"
+KNOWN_SUFFIXES = {".json", ".txt", ".safetensors"}
+VERSIONED = ("numpy", "lightgbm", "torch")
+LOWEST, HIGHEST = LEVELS.index(0.1), LEVELS.index(0.9)
+SHA256 = r"^[0-9a-f]{64}$"
+
+
+class Card(BaseModel):
+    """What a reader of a saved model wants to know; errors are in the unit of the history.
+
+    ``metrics`` pools all leads of the judgement, ``metrics_by_lead`` holds the same figures of each, lead 0
+    first. ``command`` makes the model again from data with this hash.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    quantity: str = Field(description="load, pv, or whatever the history held")
+    intended_use: str
+    trained_at: AwareDatetime
+    horizon: int = Field(ge=1)
+    step_s: int = Field(ge=1)
+    seed: int
+    settings: dict[str, float]
+    command: str
+    data_hash: str = Field(pattern=SHA256)
+    series: int = Field(ge=1)
+    history_start: AwareDatetime
+    history_end: AwareDatetime
+    metrics: dict[str, float]
+    metrics_by_lead: tuple[dict[str, float], ...]
+    versions: dict[str, str]
+    artefact_sha256: str = Field(pattern=SHA256)
+
+
+def write_card(  # noqa: PLR0913 - what a card says
+    directory: Path,
+    model: Model,
+    *,
+    history: History,
+    judged: Backtest,
+    seed: int,
+    settings: Mapping[str, float],
+    quantity: str,
+    command: str,
+    intended_use: str,
+) -> Card:
+    """Write the card of ``model``, which lies saved in ``directory``.
+
+    ``history`` is what it learned from, ``judged`` its backtest on later days.
+    """
+    leads = judged.actual.shape[-1]
+    card = Card(
+        name=model.name,
+        quantity=quantity,
+        intended_use=intended_use,
+        trained_at=model.trained_at,
+        horizon=model.horizon,
+        step_s=int(model.step.total_seconds()),
+        seed=seed,
+        settings=dict(settings),
+        command=command,
+        data_hash=history_digest(history),
+        series=len(history.names),
+        history_start=history.grid.start,
+        history_end=history.grid.end,
+        metrics=figures(judged),
+        metrics_by_lead=tuple(figures(judged, lead) for lead in range(leads)),
+        versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+        artefact_sha256=artefact_digest(directory),
+    )
+    (directory / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return card
+
+
+def read_card(directory: Path) -> Card:
+    """The card in ``directory``; FieldError(code="no_card") when there is none that can be read."""
+    try:
+        return Card.model_validate_json((directory / CARD_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise FieldError("card", f"{directory.name} has no readable card: {error}", code="no_card") from error
+
+
+def figures(result: Backtest, lead: int | None = None) -> dict[str, float]:
+    """Errors of the median and of the quantiles for one lead (0 is the first interval) or for all of them.
+
+    Empty where no interval has both a reading and a forecast.
+    """
+    leads = slice(None) if lead is None else slice(lead, lead + 1)
+    actual, quantiles = result.actual[..., leads], result.quantiles[..., leads, :]
+    known = np.isfinite(actual) & np.isfinite(quantiles).all(axis=-1)
+    if not known.any():
+        return {}
+    actual, quantiles = actual[known], quantiles[known]
+    return {
+        "mae": metrics.mae(actual, quantiles[:, MEDIAN]),
+        "rmse": metrics.rmse(actual, quantiles[:, MEDIAN]),
+        "pinball": float(metrics.pinball(actual, quantiles, LEVELS).mean()),
+        "crps": metrics.crps(actual, quantiles, LEVELS),
+        "coverage_80": metrics.coverage(actual, quantiles[:, LOWEST], quantiles[:, HIGHEST]),
+        "mean_abs_actual": float(np.abs(actual).mean()),
+        "count": float(known.sum()),
+    }
+
+
+def history_digest(history: History) -> str:
+    """SHA-256, hexadecimal, over everything that a history holds."""
+    digest = hashlib.sha256()
+    for item in fields(history):
+        value = getattr(history, item.name)
+        digest.update(f"{item.name}\0".encode())
+        if isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype.str}{value.shape}\0".encode())
+            digest.update(np.ascontiguousarray(value).tobytes())
+        else:
+            digest.update(f"{value!r}\0".encode())
+    return digest.hexdigest()
+
+
+def artefact_digest(directory: Path) -> str:
+    """SHA-256, hexadecimal, over names and content of the files in ``directory``, without its card.
+
+    Raises:
+        FieldError: ``no_artefact`` when nothing lies there, ``unknown_file`` when something lies there that
+            is no plain file of a known kind.
+    """
+    digest = hashlib.sha256()
+    found = sorted(path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir())
+    artefact = [path for path in found if path != directory / CARD_FILE]
+    if not artefact:
+        raise FieldError("artefact", f"{directory.name} holds no model", code="no_artefact")
+    for path in artefact:
+        name = path.relative_to(directory).as_posix()
+        if path.is_symlink() or not path.is_file() or path.suffix not in KNOWN_SUFFIXES:
+            raise FieldError(
+                "artefact", f"{directory.name} holds {name!r}, which no model writes", code="unknown_file"
+            )
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def load_artefact(directory: Path, *, sha256: str) -> Model:
+    """The model in ``directory``, when its files are those that had this digest.
+
+    Raises:
+        FieldError: as ``artefact_digest``; ``digest_mismatch`` when a file is not what it was.
+    """
+    found = artefact_digest(directory)
+    if found != sha256:
+        message = f"{directory.name} was changed: its digest is {found[:16]}…, not {sha256[:16]}…"
+        raise FieldError("artefact", message, code="digest_mismatch")
+    return load_model(directory)

@@ -1,0 +1,153 @@
+"""Sequence learning and boosting fused: members' centres, weighed by how they did on days unseen."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy.optimize import nnls
+
+from forecasting.calibration import NONE
+from forecasting.examples import values_at
+from forecasting.features import Features, Recipe
+from forecasting.models.base import Setting, Settings, read_header, resolved, write_header
+from forecasting.models.lightgbm import LightGBM
+from forecasting.models.linear import Linear
+from forecasting.models.located import Located, loaded
+from forecasting.series import FloatArray, History, IntArray
+from forecasting.vista import Vista
+
+MEMBERS: tuple[type[Located], ...] = (Linear, LightGBM)
+DIGITS = 6
+EVEN = 0.05  # how strongly weights are drawn to an even share, in parts of the squared error
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Hybrid(Located):
+    """A weighted mean of members that err differently; ``weights`` is (H, M), not negative, rows sum to 1.
+
+    Averages of unlike models are hard to beat (Bates and Granger 1969); the weights come from the days that
+    the members of the first training had not seen, drawn to an even share.
+    """
+
+    name: ClassVar[str] = "hybrid"
+    SETTINGS: ClassVar[dict[str, Setting]] = {
+        f"{member.name}.{name}": setting for member in MEMBERS for name, setting in member.SETTINGS.items()
+    }
+    members: tuple[Located, ...]
+    weights: FloatArray
+
+    @classmethod
+    def learn(  # noqa: PLR0913 - see Located.learn
+        cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: dict[str, float],
+        recipe: Recipe, trial: Self | None,
+    ) -> Self:  # fmt: skip
+        """See ``Located.learn``."""
+        members = tuple(
+            member.learn(
+                history,
+                trained_at=trained_at,
+                horizon=horizon,
+                seed=seed,
+                settings=_of(member, settings),
+                recipe=recipe,
+                trial=None if trial is None else trial.members[k],
+            )
+            for k, member in enumerate(MEMBERS)
+        )
+        even = np.full((horizon, len(MEMBERS)), 1 / len(MEMBERS))
+        return cls(
+            trained_at=trained_at,
+            horizon=horizon,
+            step=history.grid.step,
+            recipe=recipe,
+            seed=seed,
+            settings=settings,
+            calibration=NONE,
+            members=members,
+            weights=even if trial is None else trial.weights,
+        )
+
+    def judged(self, history: History, origins: IntArray) -> Self:
+        """See ``Located.judged``: the members' choices, and their weights."""
+        members = tuple(member.judged(history, origins) for member in self.members)
+        views = list(self.views(Vista.at(history, origins), self.horizon))
+        unit = np.concatenate([features.scale for _, features in views], axis=1)[..., None]
+        actual = values_at(history, origins[:, None] + np.arange(self.horizon)) / unit
+        said = np.stack(
+            [
+                np.concatenate([member.centre(vista, features) for vista, features in views], axis=1) / unit
+                for member in members
+            ],
+            axis=-1,
+        )
+        return replace(self, members=members, weights=_weights(said, actual))
+
+    def renewed(self, history: History) -> Self:
+        """See ``Located.renewed``."""
+        return replace(self, members=tuple(member.renewed(history) for member in self.members))
+
+    def centre(self, vista: Vista, features: Features) -> FloatArray:
+        """See ``Located.centre``."""
+        said = np.stack([member.centre(vista, features) for member in self.members], axis=-1)
+        return np.asarray((said * self.weights[: said.shape[2]]).sum(axis=-1))
+
+    def save(self, directory: Path) -> None:
+        """Write ``model.json``, and each member into a folder of its name."""
+        write_header(directory, self.header() | {"weights": self.weights.tolist()})
+        for member in self.members:
+            member.save(directory / member.name)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what ``save`` wrote."""
+        header = read_header(directory)
+        members = tuple(member.load(directory / member.name) for member in MEMBERS)
+        return cls(**loaded(header), members=members, weights=np.array(header["weights"]))
+
+
+def _of(member: type[Located], settings: Settings) -> dict[str, float]:
+    chosen = {
+        name.removeprefix(f"{member.name}."): value
+        for name, value in settings.items()
+        if name.startswith(f"{member.name}.")
+    }
+    return resolved(member.SETTINGS, chosen)
+
+
+def _weights(said: FloatArray, actual: FloatArray) -> FloatArray:
+    """Weights (H, M) of forecasts (N, O, H, M) of ``actual`` (N, O, H): non-negative least squares by lead.
+
+    Each lead is drawn to what all leads have in common, and that to an even share.
+    """
+    members = said.shape[-1]
+    usable = np.isfinite(said).all(axis=-1) & np.isfinite(actual)
+    common = _drawn(said[usable], actual[usable], np.full(members, 1 / members), EVEN)
+    by_lead = [
+        _drawn(
+            said[:, :, lead][usable[:, :, lead]], actual[:, :, lead][usable[:, :, lead]], common, 10 * EVEN
+        )
+        for lead in range(said.shape[2])
+    ]
+    return np.stack(by_lead)
+
+
+def _drawn(said: FloatArray, actual: FloatArray, prior: FloatArray, strength: float) -> FloatArray:
+    """Non-negative weights (M,) that sum to 1, for forecasts (E, M) of ``actual`` (E,), drawn to ``prior``.
+
+    As ``actual = sum(w * said)`` with weights that sum to 1 is ``sum(w * (actual - said)) = 0``, only the
+    members' errors count: (their products + penalty) is a positive definite form in w.
+    """
+    if not len(actual):
+        return prior
+    missed = actual[:, None] - said
+    products = missed.T @ missed / len(missed)
+    penalty = strength * np.trace(products) / len(prior)
+    # Lagrange by a heavy row that asks for the sum 1
+    root = np.linalg.cholesky(products + penalty * np.eye(len(prior)))
+    heavy = 1e3 * np.sqrt(np.trace(products))
+    left = np.vstack([root.T, heavy * np.ones(len(prior))])
+    right = np.concatenate([np.linalg.solve(root, penalty * prior), [heavy]])
+    weights, _ = nnls(left, right)
+    return np.asarray((weights / weights.sum()).round(DIGITS))

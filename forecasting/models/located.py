@@ -1,0 +1,171 @@
+"""Models that say where the value lies, and learn from what they missed how far off it may be."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import numpy as np
+
+from domain.errors import FieldError
+from domain.time import require_utc
+from forecasting.calibration import Calibration, calibrated_on
+from forecasting.examples import first_origin, values_at
+from forecasting.features import LEAST_SPREAD, Features, Recipe, build
+from forecasting.models.base import Model, Settings
+from forecasting.quantiles import tidy
+from forecasting.series import BoolArray, FloatArray, History, IntArray
+from forecasting.vista import Vista
+
+VALIDATION_SHARE = 0.2
+VALIDATION_VALUES = 200_000
+ORIGINS_AT_ONCE = 256
+RECENT_DAYS = 28
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Located(Model):
+    """A model with a centre, the expected value, and quantiles around it calibrated on unseen days.
+
+    ``fit`` learns twice: on the first four fifths, to see on the last fifth what the model misses and which
+    of its choices is best, and then on all. ``seed`` and ``settings`` are those of the last training.
+    """
+
+    recipe: Recipe
+    seed: int
+    settings: dict[str, float]
+    calibration: Calibration
+
+    @classmethod
+    @abstractmethod
+    def learn(  # noqa: PLR0913 - what decides a model
+        cls,
+        history: History,
+        *,
+        trained_at: datetime,
+        horizon: int,
+        seed: int,
+        settings: dict[str, float],
+        recipe: Recipe,
+        trial: Self | None,
+    ) -> Self:
+        """Learn the centre from all of ``history``.
+
+        ``trial`` is what this returned for an earlier part, with the choices that ``judged`` made; without
+        it the model keeps its choices open.
+        """
+
+    @abstractmethod
+    def centre(self, vista: Vista, features: Features) -> FloatArray:
+        """Expected values of the H intervals from each origin on, shape (N, O, H), in the history's unit.
+
+        ``features`` are those of ``vista`` at leads 0 to H - 1 by this model's recipe. NaN for a series of
+        which too little is known.
+        """
+
+    def judged(self, history: History, origins: IntArray) -> Self:  # noqa: ARG002 - some models have no choices
+        """This model with its choices made by how it does at ``origins``, none of which it has seen."""
+        return self
+
+    @classmethod
+    def fit(
+        cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: Settings
+    ) -> Self:
+        """See ``Model.fit``; FieldError(code="too_short") when there is too little to learn from."""
+        trained_at = require_utc(trained_at, "trained_at")
+        history.require_available(trained_at)
+        given: dict[str, Any] = {"horizon": horizon, "seed": seed, "settings": dict(settings)}
+        given["recipe"] = Recipe.of(history)
+        split = validation_start(history)
+        trial = cls.learn(history.as_of(split), trained_at=split, trial=None, **given)
+        origins = validation_origins(history, split, horizon)
+        trial = trial.judged(history, origins)
+        calibration = trial.measured(history, origins)
+        return replace(
+            cls.learn(history, trained_at=trained_at, trial=trial, **given), calibration=calibration
+        )
+
+    def measured(self, history: History, origins: IntArray) -> Calibration:
+        """How far this model is off at ``origins``, none of which it has seen."""
+        seen = list(self.views(Vista.at(history, origins), self.horizon))
+        actual = values_at(history, origins[:, None] + np.arange(self.horizon))
+        centre = np.concatenate([self.centre(vista, features) for vista, features in seen], axis=1)
+        return calibrated_on([features for _, features in seen], centre, actual)
+
+    def views(self, vista: Vista, horizon: int) -> Iterator[tuple[Vista, Features]]:
+        """``vista`` some origins at a time, with their features: the tables of many would be large."""
+        for part in np.split(vista.origins, range(ORIGINS_AT_ONCE, len(vista.origins), ORIGINS_AT_ONCE)):
+            leads = np.broadcast_to(np.arange(horizon), (len(part), horizon))
+            some = Vista.at(vista.history, part)
+            yield some, build(some, leads, self.recipe)
+
+    def quantiles(self, vista: Vista, horizon: int) -> FloatArray:
+        """See ``Model.quantiles``."""
+        leads = np.broadcast_to(np.arange(horizon), (len(vista.origins), horizon))
+        features = build(vista, leads, self.recipe)
+        centre = np.where(
+            _still(features), features.base * features.scale[..., None], self.centre(vista, features)
+        )
+        return tidy(self.calibration.around(features, centre), vista)
+
+    def adapted(self, history: History, *, at: datetime) -> Self:
+        """See ``Model.adapted``: choices and intervals by how the past four weeks were forecast."""
+        before = at - timedelta(days=RECENT_DAYS)
+        if before < self.trained_at:
+            return self
+        past = history.as_of(at)
+        origins = validation_origins(past, before, self.horizon)
+        earlier = self.renewed(past.as_of(before)).judged(past, origins)
+        return replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
+
+    def renewed(self, history: History) -> Self:  # noqa: ARG002 - some models have nothing that is cheap to learn
+        """This model with what is cheap to learn learnt anew from all of ``history``."""
+        return self
+
+    def header(self) -> dict[str, Any]:
+        """What is common to all located models, as JSON types."""
+        return Model.header(self) | {
+            "recipe": self.recipe.dump(),
+            "seed": self.seed,
+            "settings": self.settings,
+            "calibration": self.calibration.dump(),
+        }
+
+
+def _still(features: Features) -> BoolArray:
+    """Where nothing has moved at this time of day for a week: PV at night, an empty house; (N, O, L)."""
+    return features.spread <= LEAST_SPREAD
+
+
+def validation_start(history: History) -> datetime:
+    """Where the last fifth of the history begins, on a whole day where there are days enough."""
+    day = history.steps_per_day
+    first = int(len(history.grid) * (1 - VALIDATION_SHARE))
+    first -= first % day if first >= 2 * day else 0
+    if first <= first_origin(history):
+        raise FieldError("history", "must be longer than a day and a quarter", code="too_short")
+    return history.grid.start + first * history.grid.step
+
+
+def validation_origins(history: History, start: datetime, horizon: int) -> IntArray:
+    """Origins from ``start`` on, of every time of day, few enough for ``VALIDATION_VALUES`` forecasts."""
+    first = (start - history.grid.start) // history.grid.step
+    every = np.arange(first, len(history.grid))
+    stride = -(-len(every) * len(history.names) * horizon // VALIDATION_VALUES)
+    while stride > 1 and np.gcd(stride, history.steps_per_day) > 1:
+        stride += 1  # else the origins would meet some times of day only
+    return every[::stride]
+
+
+def loaded(header: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of ``Located`` from what its ``header`` gave."""
+    return {
+        "trained_at": header["trained_at"],
+        "horizon": header["horizon"],
+        "step": header["step"],
+        "recipe": Recipe.load(header["recipe"]),
+        "seed": header["seed"],
+        "settings": header["settings"],
+        "calibration": Calibration.load(header["calibration"]),
+    }

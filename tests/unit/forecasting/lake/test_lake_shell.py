@@ -1,0 +1,50 @@
+"""The lake from the shell."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+from lake_files import sources
+
+from forecasting.lake.shell import add_lake_parser, run
+
+
+def shell(*arguments: str) -> int:
+    parser = ArgumentParser()
+    add_lake_parser(parser.add_subparsers(dest="command", required=True))
+    return run(parser.parse_args(["lake", *arguments]))
+
+
+def test_counts_and_reasons_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_URL", str(tmp_path / "lake"))
+    [source] = sources("meter_15min", tmp_path)
+    arguments = ("ingest", str(source), "--dataset", "meter_15min")
+    assert shell(*arguments) == 0
+    told = capsys.readouterr().out
+    assert "meter_15min: 19 read = 6 kept + 11 rejected + 2 duplicates; 4 gaps\n" in told
+    assert "  3 not_a_number:energy_wh\n" in told
+    assert shell(*arguments) == 0
+    assert "4 gaps, nothing new\n" in capsys.readouterr().out
+
+
+def test_each_dataset_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shell("datasets") == 0
+    assert "ons_load" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--dataset", "ons_load"), "name either files or --resource"),
+        (("missing.csv", "--dataset", "ons_load"), "missing.csv is not a file"),
+        (("x.csv", "--dataset", "weather"), "must be one of ons_load"),
+        (("x.csv", "--dataset", "ons_load", "--engine", "polars"), "LAKE_ENGINE"),
+    ],
+)
+def test_what_cannot_be_accepted_is_said(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shell("ingest", *arguments, "--lake", str(tmp_path / "lake")) == 2
+    assert message in capsys.readouterr().err

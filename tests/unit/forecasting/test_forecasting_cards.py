@@ -1,0 +1,144 @@
+"""A card says what a model was made of; files that are not what it says are not loaded."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from domain.errors import FieldError
+from forecasting.backtest import backtest, rolling_origins
+from forecasting.cards import (
+    CARD_FILE,
+    artefact_digest,
+    figures,
+    history_digest,
+    load_artefact,
+    read_card,
+    write_card,
+)
+from forecasting.models.base import HEADER_FILE
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def carded(homes, trained, tmp_path):
+    """A saved model with its card, and what it was judged on."""
+    history = homes(days=24)
+    learned = history.as_of(history.grid.end - 4 * DAY)
+    model = trained("seasonal_naive", learned)
+    origins = rolling_origins(model.trained_at, history.grid.end - DAY, timedelta(hours=6))
+    judged = backtest(model, history, origins=origins, horizon=24)
+    folder = tmp_path / "model"
+    model.save(folder)
+    card = write_card(
+        folder,
+        model,
+        history=learned,
+        judged=judged,
+        seed=7,
+        settings={"trees": 90},
+        quantity="load",
+        command="make the model",
+        intended_use="tests",
+    )
+    return folder, card, learned, judged
+
+
+def test_a_card_is_read_as_it_was_written(carded):
+    folder, card, learned, judged = carded
+    assert read_card(folder) == card
+    assert (card.name, card.quantity, card.seed, card.settings) == (
+        "seasonal_naive",
+        "load",
+        7,
+        {"trees": 90},
+    )
+    assert (card.horizon, card.step_s, card.series) == (24, 3600, 3)
+    assert card.trained_at == card.history_end == learned.grid.end
+    assert card.data_hash == history_digest(learned)
+    assert card.artefact_sha256 == artefact_digest(folder)
+    assert len(card.metrics_by_lead) == 24
+    assert np.mean([lead["mae"] for lead in card.metrics_by_lead]) == pytest.approx(card.metrics["mae"])
+    assert card.metrics["mae"] == pytest.approx(np.abs(judged.actual - judged.quantiles[..., 3]).mean())
+    assert 0.6 < card.metrics["coverage_80"] < 0.95
+    assert {"python", "numpy", "lightgbm", "torch"} <= card.versions.keys()
+    assert load_artefact(folder, sha256=card.artefact_sha256).trained_at == card.trained_at
+
+
+def test_an_interval_without_a_reading_is_left_out_of_the_figures(carded):
+    *_, judged = carded
+    gaps = judged.actual.copy()
+    gaps[:, :, 5] = np.nan
+    known = replace(judged, actual=gaps)
+    assert figures(known, 5) == {}
+    assert figures(known)["count"] == np.isfinite(gaps).sum()
+
+
+def test_the_data_hash_is_of_everything_that_a_history_holds(homes):
+    history = homes()
+    changed = history.values.copy()
+    changed[0, 0] += 1e-9
+    others = [
+        replace(history, values=changed),
+        replace(history, time_zone="Europe/Lisbon"),
+        replace(history, delay=timedelta(hours=1)),
+        replace(history, names=("a", "b", "c")),
+        replace(history, available_at=history.availability),
+    ]
+    assert len({history_digest(each) for each in [history, *others]}) == len(others) + 1
+    assert history_digest(history) == history_digest(replace(history, values=history.values.copy()))
+
+
+def poisoned(folder):
+    header = json.loads((folder / HEADER_FILE).read_text())
+    (folder / HEADER_FILE).write_text(json.dumps(header | {"horizon": 48}))
+
+
+def pickled(folder):
+    (folder / "weights.pkl").write_bytes(b"cos\nsystem\n")
+
+
+def linked(folder):
+    (folder / "weights.txt").symlink_to("/etc/hostname")
+
+
+def linked_folder(folder):
+    (folder / "member").symlink_to(folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("attack", "code"),
+    [
+        (poisoned, "digest_mismatch"),
+        (lambda folder: (folder / "more.json").write_text("{}"), "digest_mismatch"),
+        (lambda folder: (folder / HEADER_FILE).rename(folder / "other.json"), "digest_mismatch"),
+        (pickled, "unknown_file"),
+        (linked, "unknown_file"),
+        (linked_folder, "unknown_file"),
+        (lambda folder: (folder / HEADER_FILE).unlink(), "no_artefact"),
+    ],
+)
+def test_files_that_were_changed_are_not_loaded(carded, attack, code):
+    folder, card, *_ = carded
+    attack(folder)
+    with pytest.raises(FieldError) as caught:
+        load_artefact(folder, sha256=card.artefact_sha256)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": "seven"}, {"more": 1}, {"data_hash": "abc"}, {"metrics": {"mae": None}}]
+)
+def test_a_card_that_is_none_is_refused(carded, change):
+    folder, *_ = carded
+    body = json.loads((folder / CARD_FILE).read_text())
+    (folder / CARD_FILE).write_text(json.dumps(body | change))
+    with pytest.raises(FieldError) as caught:
+        read_card(folder)
+    assert caught.value.code == "no_card"
+    (folder / CARD_FILE).unlink()
+    with pytest.raises(FieldError, match="no readable card"):
+        read_card(folder)

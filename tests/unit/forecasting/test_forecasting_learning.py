@@ -1,0 +1,176 @@
+"""What models learn from, and how they are put right: examples, anchor, calibration, adaptation."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from domain.errors import FieldError
+from domain.time import TimeGrid
+from forecasting.anchor import Anchor
+from forecasting.backtest import backtest, rolling_origins
+from forecasting.examples import draw, examples
+from forecasting.features import Recipe, build
+from forecasting.models import train
+from forecasting.models.hybrid import _drawn
+from forecasting.models.located import validation_origins, validation_start
+from forecasting.quantiles import LEVELS
+from forecasting.series import History
+from forecasting.vista import Vista
+from tests.unit.forecasting.conftest import HOUR, SMALL, START
+
+DAY = timedelta(days=1)
+
+
+def every_lead(history, horizon=24):
+    origins = np.arange(24 * 8, len(history.grid) - horizon, 5)
+    return origins, np.broadcast_to(np.arange(horizon), (len(origins), horizon))
+
+
+def test_examples_hold_what_happened(homes):
+    history = homes()
+    origins, leads = draw(history, horizon=24, most=3_000, leads_each=8, rng=np.random.default_rng(2))
+    given = examples(history, origins, leads, Recipe())
+    assert given.value.size <= 3_000
+    assert (np.diff(origins) > 0).all()
+    assert origins.min() >= 24
+    value = given.value * given.features.scale[..., None]
+    inside = origins[:, None] + leads < len(history.grid)
+    expected = history.values[:, np.minimum(origins[:, None] + leads, len(history.grid) - 1)]
+    assert np.allclose(value[:, inside], expected[:, inside])
+    assert np.isnan(value[:, ~inside]).all()
+    assert np.allclose(given.importance.mean(axis=1), 1)
+
+
+def test_one_spike_does_not_rule(homes):
+    history = homes(days=80)
+    history.values[0, 400] = 1e6
+    origins, leads = every_lead(history)
+    given = examples(history, origins, leads, Recipe())
+    departure = given.departure(given.features.base)
+    assert np.nanmax(departure) < 0.2 * np.nanmax(given.value - given.features.base)
+
+
+def test_the_anchor_learns_that_the_newest_value_persists():
+    walk = 50 + np.cumsum(np.random.default_rng(1).normal(0, 0.3, (1, 1_500)), axis=1)
+    history = History(TimeGrid(START, HOUR, 1_500), ("walk",), walk)
+    origins, leads = every_lead(history)
+    given = examples(history, origins, leads, Recipe())
+    anchor = Anchor.fit(given, 24)
+    guess = anchor.guess(given.features, leads)
+    missed, missed_before = (np.abs(given.value - x)[:, :, 0].mean() for x in (guess, given.features.base))
+    assert missed < 0.3 * missed_before
+    assert np.array_equal(Anchor.load(anchor.dump()).weights, anchor.weights)
+
+
+def test_a_stretch_that_comes_again_is_noticed_and_noise_is_not():
+    rng = np.random.default_rng(3)
+    month = rng.gamma(4, 1, (2, 720))
+    twice = np.concatenate([month, month * rng.normal(1, 0.1, (2, 720))], axis=1)
+    grid = TimeGrid(START, HOUR, 1_440)
+    assert Recipe.of(History(grid, ("a", "b"), twice)).days == (30,)
+    assert Recipe.of(History(grid, ("a", "b"), rng.gamma(4, 1, (2, 1_440)))).days == ()
+    history = History(grid, ("a", "b"), twice)
+    features = build(Vista.at(history, np.array([1_000])), np.array([[0, 23]]), Recipe(days=(30,)))
+    expected = twice[:, [1_000 - 720, 1_023 - 720]] / features.scale
+    assert np.allclose(features.column("days_30")[:, 0], expected, rtol=1e-5)
+
+
+def test_what_was_published_is_a_feature_from_then_on(homes):
+    history = homes()
+    published = np.arange(len(history.grid) + 24.0)[None]
+    history = replace(history, outlook_names=("t",), outlook=published, outlook_ahead=6 * HOUR)
+    features = build(Vista.at(history, np.array([300])), np.array([[0, 6, 7, 23]]))
+    ahead = features.column("t_ahead")[0, 0]
+    assert ahead[:2].tolist() == [300, 306]
+    assert np.isnan(ahead[2:]).all()
+    assert features.column("t_change")[0, 0, :2].tolist() == [24, 24]
+    known = history.as_of(START + 300 * HOUR)
+    assert known.outlook is not None
+    assert known.outlook.shape == (1, 307)
+    again = build(Vista.at(known, np.array([300])), np.array([[0, 6, 7, 23]]))
+    assert np.array_equal(again.table, features.table, equal_nan=True)
+
+
+def test_what_never_changes_is_a_feature_of_its_series(homes):
+    history = replace(homes(), static_names=("floor_m2",), static=np.array([[80.0], [120.0], [60.0]]))
+    features = build(Vista.at(history, np.array([300])), np.array([[0]]))
+    assert features.column("floor_m2").ravel().tolist() == [80, 120, 60]
+    with pytest.raises(FieldError, match="static"):
+        replace(history, static=np.ones((2, 1)))
+
+
+def test_validation_meets_every_time_of_day(homes):
+    history = homes(days=60)
+    start = validation_start(history)
+    assert start == history.grid.start + 48 * DAY
+    origins = validation_origins(history, start, 24)
+    assert set(origins % 24) == set(range(24))
+    assert origins.min() == 48 * 24
+
+
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "hybrid"])
+def test_bands_hold_the_share_they_claim(name, homes):
+    history = homes(n=2, days=80)
+    end = history.grid.start + 50 * DAY
+    model = train(name, history.as_of(end), trained_at=end, seed=1, settings=SMALL.get(name))
+    origins = rolling_origins(end, history.grid.end - DAY, timedelta(hours=7))
+    found = backtest(model, history, origins=origins, horizon=24)
+    below = (found.actual[..., None] <= found.quantiles).mean(axis=(0, 1, 2))
+    for level, share in zip(LEVELS, below, strict=True):
+        if level != 0.5:  # the middle is the mean
+            assert share == pytest.approx(level, abs=0.06)
+
+
+def test_adapting_follows_what_has_changed(homes):
+    history = homes(n=2, days=100)
+    values = history.values.copy()
+    values[:, 60 * 24 :] = values[:, 60 * 24 :].mean() + 0.2 * (values[:, 60 * 24 :] - values[:, 60 * 24 :].mean())
+    history = replace(history, values=values)
+    end = history.grid.start + 50 * DAY
+    model = train("linear", history.as_of(end), trained_at=end, seed=1)
+    origins = rolling_origins(end + 45 * DAY, history.grid.end - DAY, timedelta(hours=5))
+    adapted = model.adapted(history.as_of(origins[0]), at=origins[0])
+
+    def width(of):
+        found = backtest(of, history, origins=origins, horizon=24)
+        return (found.quantiles[..., 5] - found.quantiles[..., 1]).mean()
+
+    assert width(adapted) < 0.9 * width(model)
+
+
+def test_adapting_in_a_backtest_looks_at_no_more_than_was_known(homes):
+    history = homes(n=1, days=100)
+    end = history.grid.start + 60 * DAY
+    model = train("linear", history.as_of(end), trained_at=end, seed=1)
+    last = end + 33 * DAY
+    origins = rolling_origins(end, last, 12 * HOUR)
+    changed = history.values.copy()
+    cut = (last - history.grid.start) // HOUR
+    changed[:, cut:] = 99
+    one, two = (
+        backtest(model, replace(history, values=values), origins=origins, horizon=24, refit_every=7 * DAY)
+        for values in (history.values, changed)
+    )
+    assert np.array_equal(one.quantiles, two.quantiles)
+    fixed = backtest(model, history, origins=origins, horizon=24)
+    early = [origin < end + 35 * DAY for origin in origins]
+    assert np.array_equal(one.quantiles[:, :28], fixed.quantiles[:, :28])
+    assert sum(early) == len(origins)
+    assert not np.array_equal(one.quantiles[:, -1], fixed.quantiles[:, -1])
+    with pytest.raises(FieldError, match="refit_every"):
+        backtest(model, history, origins=origins, horizon=24, refit_every=timedelta(0))
+
+
+def test_weights_favour_who_errs_less_and_sum_to_one():
+    rng = np.random.default_rng(5)
+    actual = rng.normal(size=4_000)
+    good, bad = actual + rng.normal(0, 0.5, 4_000), actual + rng.normal(0, 2.0, 4_000)
+    even = np.array([0.5, 0.5])
+    weights = _drawn(np.stack([good, bad], axis=1), actual, even, 0.0)
+    assert weights == pytest.approx([16 / 17, 1 / 17], abs=0.02)
+    drawn = _drawn(np.stack([good, bad], axis=1), actual, even, 1.0)
+    assert weights[1] < drawn[1] < 0.5
+    assert drawn.sum() == pytest.approx(1)
+    assert np.array_equal(_drawn(np.empty((0, 2)), np.empty(0), even, 0.1), even)

@@ -19,7 +19,7 @@ from forecasting.drift import LEAST_DAYS, daily_losses
 from forecasting.series import BoolArray, FloatArray
 
 MARGIN = 0.03
-LEVEL = 0.02
+LEVEL = 0.05
 MOST_UNANSWERED = 0.01
 SignificanceTest = Callable[[FloatArray], float]
 

@@ -1,5 +1,6 @@
 """The two engines that run the lake's expressions. Both see local folders of Parquet and nothing else."""
 
+import logging
 import os
 import shutil
 import sys
@@ -44,6 +45,7 @@ def opened(
 
     Raises FieldError when there is no such engine or what it needs is not installed.
     """
+    (scratch / "spill").mkdir(parents=True, exist_ok=True)
     if name == DUCKDB:
         yield from _duckdb(scratch, memory_mb)
     elif name == PYSPARK:
@@ -142,6 +144,8 @@ def _pyspark(scratch: Path, memory_mb: int, chosen: Mapping[str, str]) -> Iterat
         "spark.ui.showConsoleProgress": "false",
         **chosen,
     }
+    # Else it reports the closing of each socket, at exit into streams that are closed already.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     # Spark starts Python workers by name; they must be this interpreter.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("commonwatt-lake")

@@ -14,12 +14,16 @@ from forecasting.models.base import HEADER_FILE, Model, Settings, resolved
 from forecasting.models.hybrid import Hybrid
 from forecasting.models.lightgbm import LightGBM
 from forecasting.models.linear import Linear
+from forecasting.models.lstm import LSTM
 from forecasting.models.seasonal_naive import SeasonalNaive
+from forecasting.models.transformer import Transformer
 from forecasting.series import History
 
 __all__ = ["MODELS", "Model", "forecast_sites", "load_model", "train"]
 
-MODELS: dict[str, type[Model]] = {model.name: model for model in (SeasonalNaive, Linear, LightGBM, Hybrid)}
+MODELS: dict[str, type[Model]] = {
+    model.name: model for model in (SeasonalNaive, Linear, LightGBM, LSTM, Transformer, Hybrid)
+}
 
 
 def train(  # noqa: PLR0913 - what decides a model

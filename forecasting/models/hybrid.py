@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.optimize import nnls
 
+from forecasting.averaging import weights_of
 from forecasting.calibration import NONE
 from forecasting.examples import values_at
 from forecasting.features import Features, Recipe
@@ -15,11 +15,11 @@ from forecasting.models.base import Setting, Settings, read_header, resolved, wr
 from forecasting.models.lightgbm import LightGBM
 from forecasting.models.linear import Linear
 from forecasting.models.located import Located, loaded
+from forecasting.models.lstm import LSTM
 from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import Vista
 
-MEMBERS: tuple[type[Located], ...] = (Linear, LightGBM)
-DIGITS = 6
+MEMBERS: tuple[type[Located], ...] = (Linear, LightGBM, LSTM)
 EVEN = 0.05  # how strongly weights are drawn to an even share, in parts of the squared error
 
 
@@ -27,7 +27,7 @@ EVEN = 0.05  # how strongly weights are drawn to an even share, in parts of the 
 class Hybrid(Located):
     """A weighted mean of members that err differently; ``weights`` is (H, M), not negative, rows sum to 1.
 
-    Averages of unlike models are hard to beat (Bates and Granger 1969); the weights come from the days that
+    The weights come from the days that
     the members of the first training had not seen, drawn to an even share.
     """
 
@@ -122,32 +122,10 @@ def _weights(said: FloatArray, actual: FloatArray) -> FloatArray:
     Each lead is drawn to what all leads have in common, and that to an even share.
     """
     members = said.shape[-1]
-    usable = np.isfinite(said).all(axis=-1) & np.isfinite(actual)
-    common = _drawn(said[usable], actual[usable], np.full(members, 1 / members), EVEN)
+    missed = actual[..., None] - said
+    usable = np.asarray(np.isfinite(missed).all(axis=-1))
+    common = weights_of(missed[usable], np.full(members, 1 / members), EVEN)
     by_lead = [
-        _drawn(
-            said[:, :, lead][usable[:, :, lead]], actual[:, :, lead][usable[:, :, lead]], common, 10 * EVEN
-        )
-        for lead in range(said.shape[2])
+        weights_of(missed[:, :, lead][usable[:, :, lead]], common, 10 * EVEN) for lead in range(said.shape[2])
     ]
     return np.stack(by_lead)
-
-
-def _drawn(said: FloatArray, actual: FloatArray, prior: FloatArray, strength: float) -> FloatArray:
-    """Non-negative weights (M,) that sum to 1, for forecasts (E, M) of ``actual`` (E,), drawn to ``prior``.
-
-    As ``actual = sum(w * said)`` with weights that sum to 1 is ``sum(w * (actual - said)) = 0``, only the
-    members' errors count: (their products + penalty) is a positive definite form in w.
-    """
-    if not len(actual):
-        return prior
-    missed = actual[:, None] - said
-    products = missed.T @ missed / len(missed)
-    penalty = strength * np.trace(products) / len(prior)
-    # Lagrange by a heavy row that asks for the sum 1
-    root = np.linalg.cholesky(products + penalty * np.eye(len(prior)))
-    heavy = 1e3 * np.sqrt(np.trace(products))
-    left = np.vstack([root.T, heavy * np.ones(len(prior))])
-    right = np.concatenate([np.linalg.solve(root, penalty * prior), [heavy]])
-    weights, _ = nnls(left, right)
-    return np.asarray((weights / weights.sum()).round(DIGITS))

@@ -12,6 +12,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from domain.errors import FieldError
+from forecasting.averaging import weights_of
 from forecasting.calibration import NONE
 from forecasting.examples import examples, first_origin, require_enough
 from forecasting.features import MOST_DAYS_BACK, Features, Recipe
@@ -25,6 +26,7 @@ WINDOWS_DAYS = (364, 120)  # a year, a season: what is remembered, beside all th
 POOLED_PENALTIES = (300.0, 5_000.0)
 OWN_PENALTIES = (100.0, 1_000.0, 1e9)
 AT_ONCE = 400
+EVEN = 0.02  # how strongly the shares are drawn to even ones, in parts of the squared error
 LEAST_DEVIATION = 1e-6
 WEEKDAYS = 7
 REACH = 8.0  # standard deviations at which an input is cut off
@@ -37,9 +39,9 @@ Choice = tuple[float, float]
 class Linear(Located):
     """``weights`` (W, H, G, P): what to add to the base, by window of memory, lead, time of day and input.
 
-    The mean over ``windows``, in days, is the forecast: long memory knows the year, short memory knows what
-    has changed. How strongly each regression is drawn to zero, and each time of day to what all share,
-    is ``choices``, one pair of penalties a window.
+    A mean over ``windows``, in days, by ``shares`` (W,) is the forecast: long memory knows the year, short
+    memory knows what has changed. How strongly each regression is drawn to zero, and each time of day to what
+    all share, is ``choices``, one pair of penalties a window.
     """
 
     name: ClassVar[str] = "linear"
@@ -50,6 +52,7 @@ class Linear(Located):
     weights: FloatArray
     windows: tuple[float, ...]
     choices: tuple[Choice, ...]
+    shares: FloatArray
     candidates: tuple[tuple[Choice, FloatArray], ...] = ()
 
     @classmethod
@@ -76,17 +79,31 @@ class Linear(Located):
         }
         if trial is not None:
             weights = np.stack([sums.solved(w, choice) for w, choice in enumerate(trial.choices)])
-            return cls(**given, choices=trial.choices, weights=weights)
+            return cls(**given, choices=trial.choices, shares=trial.shares, weights=weights)
         tried = tuple(
             (choice, np.stack([sums.solved(w, choice) for w in range(len(windows))]))
             for choice in product(POOLED_PENALTIES, OWN_PENALTIES)
         )
-        return cls(**given, choices=(), weights=tried[0][1], candidates=tried)
+        even = np.full(len(windows), 1 / len(windows))
+        return cls(**given, choices=(), shares=even, weights=tried[0][1], candidates=tried)
 
     def judged(self, history: History, origins: IntArray) -> Self:
-        """See ``Located.judged``: the penalties that serve each window best."""
-        if not self.candidates:
-            return self
+        """See ``Located.judged``: the penalties that serve each window best, and each window's share."""
+        chosen = self._chosen(history, origins) if self.candidates else self
+        if len(self.windows) == 1:
+            return chosen
+        missed = []
+        for vista, features in self.views(Vista.at(history, origins), self.horizon):
+            x = self._standardised(features)
+            actual = examples(history, vista.origins, _leads(features), self.recipe).value - features.base
+            said = np.stack([self._applied(weights, x, features) for weights in chosen.weights], axis=-1)
+            error = actual[..., None] - said
+            missed.append(error[np.isfinite(error).all(axis=-1)])
+        shares = weights_of(np.concatenate(missed), np.full(len(self.windows), 1 / len(self.windows)), EVEN)
+        return replace(chosen, shares=shares)
+
+    def _chosen(self, history: History, origins: IntArray) -> Self:
+        """The penalties that serve each window best at ``origins``."""
         missed = np.zeros((len(self.candidates), len(self.windows)))
         for vista, features in self.views(Vista.at(history, origins), self.horizon):
             x = self._standardised(features)
@@ -128,7 +145,9 @@ class Linear(Located):
             raise FieldError(
                 "history", f"gives features {_input_names(features)}, the model knows {self.inputs}"
             )
-        departure = self._applied(self.weights.mean(axis=0), self._standardised(features), features)
+        departure = self._applied(
+            np.tensordot(self.shares, self.weights, 1), self._standardised(features), features
+        )
         return np.asarray((features.base + departure) * features.scale[..., None])
 
     def _standardised(self, features: Features) -> FloatArray:
@@ -143,7 +162,13 @@ class Linear(Located):
         """Write ``model.json`` and the weights as safetensors."""
         write_header(
             directory,
-            self.header() | {"inputs": self.inputs, "windows": self.windows[1:], "choices": self.choices},
+            self.header()
+            | {
+                "inputs": self.inputs,
+                "windows": self.windows[1:],
+                "choices": self.choices,
+                "shares": self.shares.tolist(),
+            },
         )
         tensors = {"mean": self.mean, "deviation": self.deviation, "weights": self.weights}
         save_file(
@@ -164,6 +189,7 @@ class Linear(Located):
             inputs=tuple(header["inputs"]),
             windows=(np.inf, *header["windows"]),
             choices=choices,
+            shares=np.array(header["shares"]),
             **tensors,
         )
 
@@ -253,14 +279,15 @@ def _windows(history: History) -> tuple[float, ...]:
 
 
 def _parts(history: History, *, horizon: int, rows: int, seed: int) -> list[IntArray]:
-    """Origins in parts of one time of day each, ``AT_ONCE`` at most, at random where there are too many."""
+    """Origins in parts of about ``AT_ONCE``, each from all of the history; drawn where there are too many."""
     every = np.arange(first_origin(history), len(history.grid))
     most = max(1, rows // (len(history.names) * horizon))
     if len(every) > most:
         every = np.sort(np.random.default_rng(seed).choice(every, most, replace=False))
     if not len(every):
         raise FieldError("history", "must be longer than a day", code="too_short")
-    return [every[k : k + AT_ONCE] for k in range(0, len(every), AT_ONCE)]
+    count = -(-len(every) // AT_ONCE)
+    return [every[k::count] for k in range(count)]
 
 
 def _input_names(features: Features) -> tuple[str, ...]:

@@ -9,7 +9,10 @@ from ess.problem import BatteryProblem
 from ess.scheduler import schedule
 from pricing.auction import clear
 from pricing.settlement import MeterInterval, Purchase, Sale, settle_interval
+from tests.benchmarks.forecasting import forecasting
 from tests.benchmarks.gas import gas
+from tests.benchmarks.health import health
+from tests.benchmarks.lake import lake
 from tests.benchmarks.learning import learning
 from tests.benchmarks.registry import Row, at_least, at_most, best_of
 from tests.benchmarks.scheduling import agreement, fleet, long_horizon, speed
@@ -118,4 +121,7 @@ BENCHMARKS = {
     "settlement": settlement,
     "gas": gas,
     "ess": ess,
+    "forecast": forecasting,
+    "health": health,
+    "lake": lake,
 }

@@ -13,7 +13,11 @@ START = datetime(2024, 3, 4, tzinfo=UTC)  # a Monday
 HOUR = timedelta(hours=1)
 SMALL = {  # what suffices to see whether a model does what it says
     "lightgbm": {"rows": 20_000, "most_trees": 40},
-    "hybrid": {"lightgbm.rows": 20_000, "lightgbm.most_trees": 40},
+    "lstm": {"rows": 5_000, "steps": 40, "width": 8},
+    "transformer": {"rows": 5_000, "steps": 40, "width": 8},
+}
+SMALL["hybrid"] = {
+    f"{member}.{name}": value for member in ("lightgbm", "lstm") for name, value in SMALL[member].items()
 }
 
 

@@ -9,11 +9,11 @@ import pytest
 from domain.errors import FieldError
 from domain.time import TimeGrid
 from forecasting.anchor import Anchor
+from forecasting.averaging import weights_of
 from forecasting.backtest import backtest, rolling_origins
 from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
 from forecasting.models import train
-from forecasting.models.hybrid import _drawn
 from forecasting.models.located import validation_origins, validation_start
 from forecasting.quantiles import LEVELS
 from forecasting.series import History
@@ -126,7 +126,9 @@ def test_bands_hold_the_share_they_claim(name, homes):
 def test_adapting_follows_what_has_changed(homes):
     history = homes(n=2, days=100)
     values = history.values.copy()
-    values[:, 60 * 24 :] = values[:, 60 * 24 :].mean() + 0.2 * (values[:, 60 * 24 :] - values[:, 60 * 24 :].mean())
+    values[:, 60 * 24 :] = values[:, 60 * 24 :].mean() + 0.2 * (
+        values[:, 60 * 24 :] - values[:, 60 * 24 :].mean()
+    )
     history = replace(history, values=values)
     end = history.grid.start + 50 * DAY
     model = train("linear", history.as_of(end), trained_at=end, seed=1)
@@ -168,9 +170,10 @@ def test_weights_favour_who_errs_less_and_sum_to_one():
     actual = rng.normal(size=4_000)
     good, bad = actual + rng.normal(0, 0.5, 4_000), actual + rng.normal(0, 2.0, 4_000)
     even = np.array([0.5, 0.5])
-    weights = _drawn(np.stack([good, bad], axis=1), actual, even, 0.0)
+    missed = actual[:, None] - np.stack([good, bad], axis=1)
+    weights = weights_of(missed, even, 0.0)
     assert weights == pytest.approx([16 / 17, 1 / 17], abs=0.02)
-    drawn = _drawn(np.stack([good, bad], axis=1), actual, even, 1.0)
+    drawn = weights_of(missed, even, 1.0)
     assert weights[1] < drawn[1] < 0.5
     assert drawn.sum() == pytest.approx(1)
-    assert np.array_equal(_drawn(np.empty((0, 2)), np.empty(0), even, 0.1), even)
+    assert np.array_equal(weights_of(np.empty((0, 2)), even, 0.1), even)

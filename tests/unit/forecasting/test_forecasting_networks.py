@@ -55,27 +55,32 @@ def centre(model: Located, history, origins, horizon):
     return np.concatenate([model.centre(vista, features) for vista, features in seen], axis=1)
 
 
-def agreeing_evenings(homes, rng):
-    """Evenings are high or low by chance; a morning is high after two that were alike."""
-    history = homes(n=6, days=60)
-    evening = rng.choice([-1.0, 1.0], (6, 62))
-    morning = evening[:, :-2] * evening[:, 1:-1]
-    days = 3 + np.where(np.arange(24) < 12, morning[..., None], evening[:, 2:, None])
-    return replace(history, values=days.reshape(6, -1) + rng.normal(0, 0.1, (6, 60 * 24)))
+def unusual_evenings(homes, rng):
+    """Evenings are low, middling or high by chance; mornings are low after a middling one, else high."""
+    history = homes(n=6, days=40)
+    evening = rng.integers(-1, 2, (6, 41))
+    morning = 2 * np.abs(evening) - 1
+    days = 3 + np.where(np.arange(24) < 12, morning[:, :-1, None], evening[:, 1:, None])
+    return replace(history, values=days.reshape(6, -1) + rng.normal(0, 0.1, (6, 40 * 24)))
 
 
 @every_network
 def test_what_no_guess_tells_is_learnt(kind, homes):
-    history = agreeing_evenings(homes, np.random.default_rng(5))
-    past = history.as_of(history.grid.start + timedelta(days=48))
-    model = fit(kind, past, horizon=12, steps=400, width=16, rows=20_000)
-    midnights = np.arange(48, 60) * 24
+    history = unusual_evenings(homes, np.random.default_rng(5))
+    end = history.grid.start + timedelta(days=32)
+    chosen = resolved(
+        kind.SETTINGS, TINY | {"steps": 200, "width": 16, "learning_rate": 0.005, "dropout": 0.1}
+    )
+    model = kind.learn(
+        history.as_of(end), trained_at=end, horizon=8, seed=1, settings=chosen, recipe=Recipe(), trial=None
+    )
+    midnights = np.arange(32, 40) * 24
     vista = Vista.at(history, midnights)
-    leads = np.broadcast_to(np.arange(12), (12, 12))
-    actual = history.values[:, midnights[:, None] + np.arange(12)]
+    leads = np.broadcast_to(np.arange(8), (8, 8))
     features = build(vista, leads, model.recipe)
+    actual = history.values[:, midnights[:, None] + leads[0]]
     guess = model.anchor.guess(features, leads) * features.scale[..., None]
-    assert np.abs(model.centre(vista, features) - actual).mean() < 0.5 * np.abs(guess - actual).mean()
+    assert np.abs(model.centre(vista, features) - actual).mean() < 0.75 * np.abs(guess - actual).mean()
 
 
 @every_network
@@ -109,16 +114,16 @@ def test_a_saved_network_says_the_same(kind, fitted, homes, tmp_path):
 
 @every_network
 def test_a_seed_decides_and_the_callers_randomness_and_threads_stay(kind, homes):
-    history = homes(n=2, days=10)
+    history = homes(n=1, days=8)
     threads = torch.get_num_threads()
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    one = median(fit(kind, history, seed=7), history)
+    one = median(fit(kind, history, seed=7, steps=20), history)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
     torch.manual_seed(4)
-    assert np.array_equal(median(fit(kind, history, seed=7), history), one)
-    assert not np.array_equal(median(fit(kind, history, seed=8), history), one)
+    assert np.array_equal(median(fit(kind, history, seed=7, steps=20), history), one)
+    assert not np.array_equal(median(fit(kind, history, seed=8, steps=20), history), one)
 
 
 @every_network
@@ -169,13 +174,13 @@ def test_nothing_stays_nothing_and_the_unknown_unknown(kind, fitted, homes):
 
 @every_network
 def test_quarter_hours_other_series_and_one_step_ahead(kind, homes):
-    history = homes(n=2, days=8, step=HOUR / 4)
+    history = homes(n=2, days=4, step=HOUR / 4)
     driver = np.sin(np.arange(len(history.grid)) / 50)[None]
     history = replace(history, exogenous_names=("temperature",), exogenous=driver)
-    model = fit(kind, history, horizon=96)
+    model = fit(kind, history, horizon=96, steps=20)
     assert "temperature_newest" in model.features
     assert median(model, history, 96).shape == (2, 96)
-    assert median(fit(kind, history, horizon=1), history, 1).shape == (2, 1)
+    assert median(fit(kind, history, horizon=1, steps=20), history, 1).shape == (2, 1)
 
 
 @every_network

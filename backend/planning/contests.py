@@ -73,7 +73,7 @@ def _contestants(
     if champion is not None:
         entry = Entry(name=champion.name, part="champion", version=champion)
         try:
-            entry.forecasts = _backtest(artefacts.load(champion), past, cut, as_of)
+            entry.forecasts = _backtest(artefacts.load(champion).adapted(learned, at=cut), past, cut, as_of)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, the others are judged
             entry.verdict = _failure(champion, error)
         yield entry

@@ -2,14 +2,16 @@
 
 The chain is champion, former champions, reference. A model that cannot be loaded, raises, or gives quantiles
 that cross or are not finite is passed over; a site of which a model gives nothing is left to the next one.
+Each model is adapted at local midnight to what is known by then.
 """
 
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -21,11 +23,13 @@ from backend.planning.models import ModelVersion
 from domain.errors import FieldError
 from domain.forecast import Forecast
 from forecasting.cards import Card, read_card
-from forecasting.models import train
+from forecasting.models import Model, train
 from forecasting.series import History
 
+LEAST_KNOWN = timedelta(days=4)
 WEIGHTS = Path(forecasting.models.__file__).parent / "weights"
 logger = logging.getLogger(__name__)
+_adapted: dict[tuple[int, str, tuple[str, ...], datetime], Model] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def serve(quantity: str, past: History, *, as_of: datetime, steps: int) -> Serve
         if len(forecasts) == len(reference):
             break
         try:
-            found = artefacts.load(version).forecast_known(past, issued_at=as_of, horizon=steps)
+            found = adapted(version, past, as_of).forecast_known(past, issued_at=as_of, horizon=steps)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, the next one serves
             logger.warning("%s passed over: %s", version, error)
             passed_over.append(f"{version} passed over ({type(error).__name__}: {error})"[:300])
@@ -73,6 +77,20 @@ def _chain(quantity: str) -> list[ModelVersion]:
     """The champion and who may stand in for it; nobody where the reference has won."""
     champion = queries.champion(quantity)
     return [champion, *queries.former_champions(quantity)[:KEPT_FORMER]] if champion else []
+
+
+def adapted(version: ModelVersion, past: History, as_of: datetime) -> Model:
+    """The version's model, adapted to what was known at the newest local midnight: once a day and process."""
+    local = as_of.astimezone(ZoneInfo(past.time_zone))
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
+    key = (version.pk, version.artefact_sha256, past.names, midnight)
+    if key not in _adapted:
+        model = artefacts.load(version)
+        known = midnight - past.grid.start >= LEAST_KNOWN
+        while len(_adapted) >= artefacts.KEPT:
+            _adapted.pop(next(iter(_adapted)))
+        _adapted[key] = model.adapted(past.as_of(midnight), at=midnight) if known else model
+    return _adapted[key]
 
 
 def shipped_model(quantity: str, step: timedelta, steps: int) -> Path | None:

@@ -29,13 +29,15 @@ class Located(Model):
     """A model with a centre, the expected value, and quantiles around it calibrated on unseen days.
 
     ``fit`` learns twice: on the first four fifths, to see on the last fifth what the model misses and which
-    of its choices is best, and then on all. ``seed`` and ``settings`` are those of the last training.
+    of its choices is best, and then on all. ``grown_at`` is when what adapting leaves alone was
+    learned, where that is not ``trained_at``; ``seed`` and ``settings`` are those of the last training.
     """
 
     recipe: Recipe
     seed: int
     settings: dict[str, float]
     calibration: Calibration
+    grown_at: datetime | None = None
 
     @classmethod
     @abstractmethod
@@ -110,14 +112,20 @@ class Located(Model):
         return tidy(self.calibration.around(features, centre), vista)
 
     def adapted(self, history: History, *, at: datetime) -> Self:
-        """See ``Model.adapted``: choices and intervals by how the past four weeks were forecast."""
-        before = at - timedelta(days=RECENT_DAYS)
-        if before < self.trained_at:
-            return self
+        """See ``Model.adapted``: choices and intervals by how the past four weeks were forecast.
+
+        Of a shorter history the second half is judged; what this model was trained on is not.
+        """
         past = history.as_of(at)
+        days = min(RECENT_DAYS, len(past.grid) // past.steps_per_day // 2)
+        before = at - timedelta(days=days)
+        grown_at = self.grown_at or self.trained_at
+        if days < 1 or before < grown_at:
+            return self
         origins = validation_origins(past, before, self.horizon)
         earlier = self.renewed(past.as_of(before)).judged(past, origins)
-        return replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
+        adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
+        return replace(adapted, trained_at=at, grown_at=grown_at)
 
     def renewed(self, history: History) -> Self:  # noqa: ARG002 - some models have nothing that is cheap to learn
         """This model with what is cheap to learn learnt anew from all of ``history``."""

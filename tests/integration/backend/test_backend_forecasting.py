@@ -82,6 +82,7 @@ def _models(settings, tmp_path, monkeypatch):
         monkeypatch.setitem(MODELS, model.name, model)
     monkeypatch.setattr(Week, "fitted", [])
     monkeypatch.setattr(serving, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(serving, "_adapted", {})
     artefacts._loaded.cache_clear()
 
 
@@ -453,6 +454,29 @@ def test_the_shipped_model_serves_before_anything_was_trained(known, shipped):
     assert contest.incumbent == first
     assert contest.entries[1]["part"] == "champion"
     assert known.client("operator").get("/api/v1/planning/models").status_code == 200
+
+
+def test_the_champion_is_adapted_once_a_day_to_what_was_known_at_midnight(known, shipped, monkeypatch):  # noqa: ARG001 - it lies there
+    adapted = []
+
+    def watched(model, history, *, at):
+        adapted.append((at, history.grid.end))
+        return model
+
+    monkeypatch.setattr(Week, "adapted", watched)
+    served(MIDNIGHT)
+    for hours in (1, 23):
+        known.to(MIDNIGHT + hours * HOUR)
+        served(MIDNIGHT + hours * HOUR)
+    assert adapted == [(MIDNIGHT, MIDNIGHT)]
+    known.to(MIDNIGHT + DAY)
+    served(MIDNIGHT + DAY)
+    assert adapted[1:] == [(MIDNIGHT + DAY, MIDNIGHT + DAY)]
+    services.train_models(MIDNIGHT + DAY)
+    judged_from = MIDNIGHT + DAY - 7 * DAY
+    assert adapted[2:] == [
+        (judged_from, judged_from)
+    ]  # judged as it would have served, without the days since
 
 
 def test_a_shipped_model_that_was_changed_is_left_out(known, shipped):  # noqa: ARG001 - the readings

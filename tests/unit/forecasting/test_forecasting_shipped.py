@@ -55,4 +55,4 @@ def test_an_hour_is_the_mean_of_its_quarters_and_a_gap_if_one_is():
     quarters = History(TimeGrid(datetime(2016, 1, 1, tzinfo=UTC), HOUR / 4, 12), ("a",), values)
     hours = hourly(quarters)
     assert hours.grid == TimeGrid(quarters.grid.start, HOUR, 3)
-    assert np.array_equal(hours.values, [[1.5, 5.5, np.nan]], equal_nan=True)  # noqa: PD011 - a History's
+    assert np.array_equal(hours.values, [[1.5, 5.5, np.nan]], equal_nan=True)

@@ -137,8 +137,11 @@ def _origin_features(vista: Vista) -> tuple[FloatArray, dict[str, FloatArray], d
         "week_max": np.nanmax(week, axis=-1),
         "log_scale": np.log(unit[..., 0]),
     }
-    for name, row in zip(history.exogenous_names, vista.take_exogenous(vista.newest), strict=True):
-        others[f"{name}_newest"] = np.broadcast_to(row, scale.shape)
+    past_day = vista.take_exogenous(vista.newest[:, None] - np.arange(day))
+    for name, row in zip(history.exogenous_names, past_day, strict=True):
+        others |= {f"{name}_newest": row[None, :, 0], f"{name}_before": row[None, :, 1]}
+        for window, steps in (("quarter", day // 4), ("day", day)):
+            others[f"{name}_{window}_mean"] = np.nanmean(row[None, :, :steps], axis=-1)
     for k, name in enumerate(history.static_names):
         assert history.static is not None  # noqa: S101 - History requires it with its names
         others[name] = np.broadcast_to(history.static[:, k, None], scale.shape)

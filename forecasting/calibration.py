@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from scipy.stats import norm
 
 from forecasting.features import LEAST_SPREAD, Features
 from forecasting.quantiles import LEVELS, MEDIAN, sample_quantiles
@@ -12,6 +13,8 @@ from forecasting.series import FloatArray, IntArray
 
 BANDS = 24  # times of day that are told apart at most
 DIGITS = 5
+FEW_DAYS = 3.0
+NORMAL = norm.ppf(LEVELS)
 SHRINK = 40  # misses that weigh as much as what all leads and times of day have in common
 
 
@@ -41,10 +44,13 @@ class Calibration:
 NONE = Calibration(np.zeros((1, 1, len(LEVELS))))
 
 
-def calibrated_on(features: Sequence[Features], centre: FloatArray, actual: FloatArray) -> Calibration:
+def calibrated_on(
+    features: Sequence[Features], centre: FloatArray, actual: FloatArray, *, days: float
+) -> Calibration:
     """What ``centre`` (N, O, H) missed of ``actual`` (N, O, H), NaN where unknown; ``features`` are by parts.
 
-    Quantiles of few misses are drawn towards those of all, so that a short history does not give wild ones.
+    Quantiles of few misses are drawn towards those of all, and those of few ``days`` towards the normal
+    distribution's: misses of one day share its weather, so a day says little however many they are.
     """
     horizon = centre.shape[-1]
     parts = [_spread_and_band(part) for part in features]
@@ -52,7 +58,7 @@ def calibrated_on(features: Sequence[Features], centre: FloatArray, actual: Floa
     band = np.concatenate([part[1] for part in parts])
     missed = (actual - centre) / np.where(spread > 0, spread, np.nan)
     pooled = sample_quantiles(missed[np.isfinite(missed)])
-    pooled = np.where(np.isfinite(pooled), pooled, 0.0)
+    pooled = np.where(np.isfinite(pooled), pooled, NORMAL)
     bands = int(band.max()) + 1 if band.size else 1
     offsets = np.empty((horizon, BANDS if bands > 1 else 1, len(LEVELS)))
     for lead in range(horizon):
@@ -60,6 +66,8 @@ def calibrated_on(features: Sequence[Features], centre: FloatArray, actual: Floa
         lead_only = _drawn_towards(pooled, of_lead)
         for b in range(offsets.shape[1]):
             offsets[lead, b] = _drawn_towards(lead_only, of_lead[:, band[:, lead] == b])
+    share = days**2 / (days**2 + FEW_DAYS**2)
+    offsets = share * offsets + (1 - share) * NORMAL
     offsets[..., :MEDIAN] = np.minimum(offsets[..., :MEDIAN], 0.0)
     offsets[..., MEDIAN] = 0.0
     offsets[..., MEDIAN + 1 :] = np.maximum(offsets[..., MEDIAN + 1 :], 0.0)

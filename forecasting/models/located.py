@@ -93,7 +93,8 @@ class Located(Model):
         seen = list(self.views(Vista.at(history, origins), self.horizon))
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
         centre = np.concatenate([self.centre(vista, features) for vista, features in seen], axis=1)
-        return calibrated_on([features for _, features in seen], centre, actual)
+        days = (origins[-1] - origins[0]) / history.steps_per_day
+        return calibrated_on([features for _, features in seen], centre, actual, days=days)
 
     def views(self, vista: Vista, horizon: int) -> Iterator[tuple[Vista, Features]]:
         """``vista`` some origins at a time, with their features: the tables of many would be large."""

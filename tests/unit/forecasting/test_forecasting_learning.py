@@ -11,6 +11,7 @@ from domain.time import TimeGrid
 from forecasting.anchor import Anchor
 from forecasting.averaging import weights_of
 from forecasting.backtest import backtest, rolling_origins
+from forecasting.calibration import NORMAL, Calibration, calibrated_on
 from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
 from forecasting.models import train
@@ -121,6 +122,18 @@ def test_bands_hold_the_share_they_claim(name, homes):
     for level, share in zip(LEVELS, below, strict=True):
         if level != 0.5:  # the middle is the mean
             assert share == pytest.approx(level, abs=0.06)
+
+
+def test_few_days_say_little_of_how_far_a_forecast_may_be_off(homes):
+    history = homes(n=2, days=40)
+    origins, leads = every_lead(history)
+    features = build(Vista.at(history, origins), leads)
+    centre = features.base * features.scale[..., None]
+    exact = calibrated_on([features], centre, centre, days=1e6)
+    short = calibrated_on([features], centre, centre, days=1.0)
+    assert (exact.offsets == 0).all()
+    assert short.offsets[5, 7] == pytest.approx(0.9 * NORMAL, abs=1e-5)
+    assert np.array_equal(Calibration.load(short.dump()).offsets, short.offsets)
 
 
 def test_adapting_follows_what_has_changed(homes):

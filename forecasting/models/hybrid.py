@@ -1,20 +1,18 @@
 """Sequence learning and boosting fused: members' centres, weighed by how they did on days unseen."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 
 from forecasting.averaging import weights_of
-from forecasting.calibration import NONE
 from forecasting.examples import values_at
-from forecasting.features import Features, Recipe
+from forecasting.features import Features
 from forecasting.models.base import Setting, Settings, read_header, resolved, write_header
 from forecasting.models.lightgbm import LightGBM
 from forecasting.models.linear import Linear
-from forecasting.models.located import Located, loaded
+from forecasting.models.located import Lesson, Located, loaded
 from forecasting.models.lstm import LSTM
 from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import Vista
@@ -27,8 +25,7 @@ EVEN = 0.05  # how strongly weights are drawn to an even share, in parts of the 
 class Hybrid(Located):
     """A weighted mean of members that err differently; ``weights`` is (H, M), not negative, rows sum to 1.
 
-    The weights come from the days that
-    the members of the first training had not seen, drawn to an even share.
+    The weights come from days that the members of the first training had not seen, drawn to an even share.
     """
 
     name: ClassVar[str] = "hybrid"
@@ -39,32 +36,18 @@ class Hybrid(Located):
     weights: FloatArray
 
     @classmethod
-    def learn(  # noqa: PLR0913 - see Located.learn
-        cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: dict[str, float],
-        recipe: Recipe, trial: Self | None,
-    ) -> Self:  # fmt: skip
+    def learn(cls, lesson: Lesson, trial: Self | None) -> Self:
         """See ``Located.learn``."""
         members = tuple(
             member.learn(
-                history,
-                trained_at=trained_at,
-                horizon=horizon,
-                seed=seed,
-                settings=_of(member, settings),
-                recipe=recipe,
-                trial=None if trial is None else trial.members[k],
+                replace(lesson, settings=_of(member, lesson.settings)),
+                None if trial is None else trial.members[k],
             )
             for k, member in enumerate(MEMBERS)
         )
-        even = np.full((horizon, len(MEMBERS)), 1 / len(MEMBERS))
+        even = np.full((lesson.horizon, len(MEMBERS)), 1 / len(MEMBERS))
         return cls(
-            trained_at=trained_at,
-            horizon=horizon,
-            step=history.grid.step,
-            recipe=recipe,
-            seed=seed,
-            settings=settings,
-            calibration=NONE,
+            **lesson.facts,
             members=members,
             weights=even if trial is None else trial.weights,
         )

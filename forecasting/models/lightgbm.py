@@ -1,7 +1,6 @@
 """Gradient-boosted trees, pooled over all series (LightGBM; Ke et al. 2017)."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -10,15 +9,13 @@ import numpy as np
 
 from domain.errors import FieldError
 from forecasting.anchor import Anchor
-from forecasting.calibration import NONE
-from forecasting.examples import Examples, draw, examples, require_enough, values_at
-from forecasting.features import Features, Recipe
+from forecasting.examples import Examples, values_at
+from forecasting.features import Features
 from forecasting.models.base import Setting, read_header, write_header
-from forecasting.models.located import Located, loaded
+from forecasting.models.located import Lesson, Located, loaded
 from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import Vista
 
-LEADS_PER_ORIGIN = 8
 TREES_PER_DAY, LEAST_TREES = 2, 100
 BLOCK = 20
 TREES_FILES = ("level.txt", "departure.txt")
@@ -51,23 +48,13 @@ class LightGBM(Located):
     share: float
 
     @classmethod
-    def learn(  # noqa: PLR0913 - see Located.learn
-        cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: dict[str, float],
-        recipe: Recipe, trial: Self | None,
-    ) -> Self:  # fmt: skip
+    def learn(cls, lesson: Lesson, trial: Self | None) -> Self:
         """See ``Located.learn``."""
-        origins, leads = draw(
-            history,
-            horizon=horizon,
-            most=int(settings["rows"]),
-            leads_each=LEADS_PER_ORIGIN,
-            rng=np.random.default_rng(seed),
-        )
-        given = examples(history, origins, leads, recipe)
-        require_enough(int(given.usable.sum()))
-        anchor = Anchor.fit(given, horizon)
+        history, settings = lesson.history, lesson.settings
+        _, given = lesson.drawn()
+        anchor = Anchor.fit(given, lesson.horizon)
         days = len(history.grid) / history.steps_per_day
-        parameters = _parameters(days, int(given.usable.sum()), seed, settings)
+        parameters = _parameters(days, int(given.usable.sum()), lesson.seed, settings)
         most = np.clip(
             TREES_PER_DAY * days * np.sqrt(len(history.names)), LEAST_TREES, settings["most_trees"]
         )
@@ -77,13 +64,7 @@ class LightGBM(Located):
             for count, guess in zip(trees, _guesses(anchor, given.features, given.leads), strict=True)
         ]
         return cls(
-            trained_at=trained_at,
-            horizon=horizon,
-            step=history.grid.step,
-            recipe=recipe,
-            seed=seed,
-            settings=settings,
-            calibration=NONE,
+            **lesson.facts,
             features=given.features.names,
             anchor=anchor,
             boosters=tuple(lightgbm.Booster(model_str=booster.model_to_string()) for booster in boosters),

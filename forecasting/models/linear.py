@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,11 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from domain.errors import FieldError
 from forecasting.averaging import weights_of
-from forecasting.calibration import NONE
 from forecasting.examples import examples, first_origin, require_enough
 from forecasting.features import MOST_DAYS_BACK, Features, Recipe
 from forecasting.models.base import Setting, read_header, write_header
-from forecasting.models.located import Located, loaded
+from forecasting.models.located import Lesson, Located, loaded
 from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import Vista
 
@@ -56,22 +55,18 @@ class Linear(Located):
     candidates: tuple[tuple[Choice, FloatArray], ...] = ()
 
     @classmethod
-    def learn(  # noqa: PLR0913 - see Located.learn
-        cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: dict[str, float],
-        recipe: Recipe, trial: Self | None,
-    ) -> Self:  # fmt: skip
+    def learn(cls, lesson: Lesson, trial: Self | None) -> Self:
         """See ``Located.learn``."""
-        windows = _windows(history) if trial is None else trial.windows
-        rows = int(settings["rows"])
-        sums = _Sums.of(history, windows, horizon=horizon, recipe=recipe, rows=rows, seed=seed)
-        given: dict[str, Any] = {
-            "trained_at": trained_at,
-            "horizon": horizon,
-            "step": history.grid.step,
-            "recipe": recipe,
-            "seed": seed,
-            "settings": settings,
-            "calibration": NONE,
+        windows = _windows(lesson.history) if trial is None else trial.windows
+        sums = _Sums.of(
+            lesson.history,
+            windows,
+            horizon=lesson.horizon,
+            recipe=lesson.recipe,
+            rows=int(lesson.settings["rows"]),
+            seed=lesson.seed,
+        )
+        given = lesson.facts | {
             "windows": windows,
             "inputs": sums.inputs,
             "mean": sums.mean,

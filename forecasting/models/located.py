@@ -10,8 +10,8 @@ import numpy as np
 
 from domain.errors import FieldError
 from domain.time import require_utc
-from forecasting.calibration import Calibration, calibrated_on
-from forecasting.examples import first_origin, values_at
+from forecasting.calibration import NONE, Calibration, calibrated_on
+from forecasting.examples import Examples, draw, examples, first_origin, require_enough, values_at
 from forecasting.features import LEAST_SPREAD, Features, Recipe, build
 from forecasting.models.base import Model, Settings
 from forecasting.quantiles import tidy
@@ -22,6 +22,48 @@ VALIDATION_SHARE = 0.2
 VALIDATION_VALUES = 200_000
 ORIGINS_AT_ONCE = 256
 RECENT_DAYS = 28
+LEADS_PER_ORIGIN = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What a model learns from and by: a value for each of its settings, and the recipe of its features."""
+
+    history: History
+    trained_at: datetime
+    horizon: int
+    seed: int
+    settings: dict[str, float]
+    recipe: Recipe
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The attributes that all located models have, not yet calibrated."""
+        return {
+            "trained_at": self.trained_at,
+            "horizon": self.horizon,
+            "step": self.history.grid.step,
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "settings": self.settings,
+            "calibration": NONE,
+        }
+
+    def drawn(self) -> tuple[IntArray, Examples]:
+        """Origins (O,) and examples of some leads of each, at most the setting ``rows``, by the seed.
+
+        Raises FieldError(code="too_short") when there is too little to learn from.
+        """
+        origins, leads = draw(
+            self.history,
+            horizon=self.horizon,
+            most=int(self.settings["rows"]),
+            leads_each=LEADS_PER_ORIGIN,
+            rng=np.random.default_rng(self.seed),
+        )
+        found = examples(self.history, origins, leads, self.recipe)
+        require_enough(int(found.usable.sum()))
+        return origins, found
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -41,18 +83,8 @@ class Located(Model):
 
     @classmethod
     @abstractmethod
-    def learn(  # noqa: PLR0913 - what decides a model
-        cls,
-        history: History,
-        *,
-        trained_at: datetime,
-        horizon: int,
-        seed: int,
-        settings: dict[str, float],
-        recipe: Recipe,
-        trial: Self | None,
-    ) -> Self:
-        """Learn the centre from all of ``history``.
+    def learn(cls, lesson: Lesson, trial: Self | None) -> Self:
+        """Learn the centre from all of the lesson's history.
 
         ``trial`` is what this returned for an earlier part, with the choices that ``judged`` made; without
         it the model keeps its choices open.
@@ -77,16 +109,13 @@ class Located(Model):
         """See ``Model.fit``; FieldError(code="too_short") when there is too little to learn from."""
         trained_at = require_utc(trained_at, "trained_at")
         history.require_available(trained_at)
-        given: dict[str, Any] = {"horizon": horizon, "seed": seed, "settings": dict(settings)}
-        given["recipe"] = Recipe.of(history)
         split = validation_start(history)
-        trial = cls.learn(history.as_of(split), trained_at=split, trial=None, **given)
+        whole = Lesson(history, trained_at, horizon, seed, dict(settings), Recipe.of(history))
+        trial = cls.learn(replace(whole, history=history.as_of(split), trained_at=split), None)
         origins = validation_origins(history, split, horizon)
         trial = trial.judged(history, origins)
         calibration = trial.measured(history, origins)
-        return replace(
-            cls.learn(history, trained_at=trained_at, trial=trial, **given), calibration=calibration
-        )
+        return replace(cls.learn(whole, trial), calibration=calibration)
 
     def measured(self, history: History, origins: IntArray) -> Calibration:
         """How far this model is off at ``origins``, none of which it has seen."""

@@ -5,7 +5,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Self, cast
 
@@ -17,17 +16,15 @@ from torch.optim.swa_utils import AveragedModel
 
 from domain.errors import FieldError
 from forecasting.anchor import Anchor
-from forecasting.calibration import NONE
-from forecasting.examples import Examples, draw, examples, require_enough
-from forecasting.features import Features, Recipe
+from forecasting.examples import Examples
+from forecasting.features import Features
 from forecasting.models.base import Setting, read_header, write_header
-from forecasting.models.located import Located, loaded
+from forecasting.models.located import Lesson, Located, loaded
 from forecasting.models.network import Network, Shape
 from forecasting.models.sequence import Patches, asked, past_weeks, patch_calendar
-from forecasting.series import FloatArray, History
+from forecasting.series import FloatArray
 from forecasting.vista import Vista
 
-LEADS_PER_ORIGIN = 8
 ROWS_PER_BATCH = 512
 STOPPING_SHARE = 0.2
 JUDGED_ROWS = 8_192  # of the newest days, which judge how long to train
@@ -70,21 +67,11 @@ class Neural(Located):
         """What reads the week: tokens (B, T, width) and rows (B, L, head) to (B, L or 1, head)."""
 
     @classmethod
-    def learn(  # noqa: PLR0913 - see Located.learn
-        cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: dict[str, float],
-        recipe: Recipe, trial: Self | None,
-    ) -> Self:  # fmt: skip
+    def learn(cls, lesson: Lesson, trial: Self | None) -> Self:
         """See ``Located.learn``."""
-        origins, leads = draw(
-            history,
-            horizon=horizon,
-            most=int(settings["rows"]),
-            leads_each=LEADS_PER_ORIGIN,
-            rng=np.random.default_rng(seed),
-        )
-        given = examples(history, origins, leads, recipe)
-        require_enough(int(given.usable.sum()))
-        anchor = Anchor.fit(given, horizon)
+        history, settings = lesson.history, lesson.settings
+        origins, given = lesson.drawn()
+        anchor = Anchor.fit(given, lesson.horizon)
         patches = Patches.of(history, cls.PATCHES_PER_DAY)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         lessons = _lessons(Vista.at(history, origins), given, anchor, patches).to(device)
@@ -98,16 +85,10 @@ class Neural(Located):
             dropout=settings["dropout"],
         )
         steps = None if trial is None else min(int(trial.steps * 1.1) + 1, int(settings["steps"]))
-        with _reproducible(seed, device):
+        with _reproducible(lesson.seed, device):
             network, steps = _trained(Network(shape, cls.encoder(shape)).to(device), lessons, settings, steps)
         return cls(
-            trained_at=trained_at,
-            horizon=horizon,
-            step=history.grid.step,
-            recipe=recipe,
-            seed=seed,
-            settings=settings,
-            calibration=NONE,
+            **lesson.facts,
             features=given.features.names,
             anchor=anchor,
             network=network.cpu(),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.errors import FieldError
 from domain.time import TimeGrid
-from forecasting.features import build
+from forecasting.features import Recipe, build
 from forecasting.series import History, instant64
 from forecasting.sun import clear_sky
 from forecasting.vista import Vista
@@ -124,6 +124,42 @@ def test_the_sun_stands_where_almanacs_say():
     assert 0.85 < clear[0] < 0.95
     assert 0.1 < clear[1] < 0.25
     assert clear[2] == 0
+
+
+def test_holidays_and_the_time_of_year_are_features_where_they_are_known():
+    vista = Vista.at(replace(NOISE, country="US"), np.array([240]))
+    features = build(vista, np.arange(24)[None], Recipe(annual=True))
+    assert {"holiday_0", "holiday_-7", "year_sin_1"} <= set(features.names)
+    assert not {"holiday_0", "year_sin_1"} & set(
+        build(Vista.at(NOISE, np.array([240])), np.arange(24)[None]).names
+    )
+
+
+def test_the_past_day_of_a_driver_is_a_feature():
+    features = build(Vista.at(NOISE, np.array([240])), np.array([[0]]))
+    past = NOISE.exogenous[0, 216:240]
+    found = {
+        name: column(features, f"t_{name}")[0, 0, 0]
+        for name in ("newest", "before", "quarter_mean", "day_mean")
+    }
+    expected = {
+        "newest": past[-1],
+        "before": past[-2],
+        "quarter_mean": past[-6:].mean(),
+        "day_mean": past.mean(),
+    }
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_yesterdays_share_of_a_clear_sky_is_a_feature():
+    history = replace(NOISE, latitude=-8.05, longitude=-34.9)
+    vista, leads = Vista.at(history, np.array([240])), np.arange(24)[None]
+    _, clear = clear_sky(history.starts + np.timedelta64(30, "m"), latitude=-8.05, longitude=-34.9)
+    sunny = replace(history, values=np.broadcast_to(3 * clear, history.values.shape))
+    features = build(Vista.at(sunny, vista.origins), leads)
+    assert np.allclose(
+        column(features, "clear_share")[0, 0] * features.scale[0, 0], 3 * clear[240:264], atol=0.01
+    )
 
 
 def test_the_sun_is_a_feature_where_the_place_is_known():

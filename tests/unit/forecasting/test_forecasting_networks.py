@@ -10,7 +10,7 @@ from domain.errors import FieldError
 from domain.time import TimeGrid
 from forecasting.features import Recipe, build
 from forecasting.models.base import Model, resolved
-from forecasting.models.located import Located
+from forecasting.models.located import Lesson, Located
 from forecasting.models.lstm import LSTM
 from forecasting.models.network import channels
 from forecasting.models.sequence import Patches, past_weeks, patch_calendar
@@ -71,9 +71,7 @@ def test_what_no_guess_tells_is_learnt(kind, homes):
     chosen = resolved(
         kind.SETTINGS, TINY | {"steps": 200, "width": 16, "learning_rate": 0.005, "dropout": 0.1}
     )
-    model = kind.learn(
-        history.as_of(end), trained_at=end, horizon=8, seed=1, settings=chosen, recipe=Recipe(), trial=None
-    )
+    model = kind.learn(Lesson(history.as_of(end), end, 8, 1, chosen, Recipe()), None)
     midnights = np.arange(32, 40) * 24
     vista = Vista.at(history, midnights)
     leads = np.broadcast_to(np.arange(8), (8, 8))
@@ -201,9 +199,10 @@ def test_too_short_a_history_teaches_nothing(kind, homes):
 @every_network
 def test_the_second_training_takes_a_tenth_more_steps(kind, homes):
     history = homes(n=2, days=10)
-    given = {"horizon": 4, "seed": 1, "settings": resolved(kind.SETTINGS, TINY | {"steps": 400})}
-    trial = kind.learn(history, trained_at=history.grid.end, recipe=Recipe.of(history), trial=None, **given)
-    again = kind.learn(history, trained_at=history.grid.end, recipe=trial.recipe, trial=trial, **given)
+    chosen = resolved(kind.SETTINGS, TINY | {"steps": 400})
+    lesson = Lesson(history, history.grid.end, 4, 1, chosen, Recipe.of(history))
+    trial = kind.learn(lesson, None)
+    again = kind.learn(lesson, trial)
     assert trial.steps < 400
     assert again.steps == int(trial.steps * 1.1) + 1
 

@@ -23,6 +23,7 @@ FRONTEND := frontend/node_modules/.installed-$(call sum,frontend/package-lock.js
 E2E := tests/e2e/node_modules/.installed-$(call sum,tests/e2e/package-lock.json)
 GANACHE := tests/ganache/node_modules/.installed-$(call sum,tests/ganache/package-lock.json)
 SLITHER := build/slither/0.11.6/bin/slither
+PEERS := build/peers/3.3.0/bin/python
 PAGES_FROM := $(sort $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null))
 PAGES := frontend/dist/.built-$(call sum,$(PAGES_FROM))
 
@@ -77,8 +78,10 @@ test-ganache: $(INSTALLED) $(CONTRACTS) $(GANACHE) ## one interval on Ganache as
 bench bench-%: export OMP_NUM_THREADS := 1
 bench bench-%: export OPENBLAS_NUM_THREADS := 1
 
-bench: $(INSTALLED) ## time what must be fast, as ratios; make bench-NAME for one of them
+bench: $(INSTALLED) $(PEERS) ## time what must be fast, as ratios; make bench-NAME for one of them
 	$(PY) -m tests.benchmarks
+
+bench-forecast: $(PEERS)
 
 bench-%: $(INSTALLED)
 	$(PY) -m tests.benchmarks $*
@@ -117,6 +120,14 @@ $(INSTALLED): | .venv/bin/pip
 $(SLITHER): | .venv/bin/pip
 	@echo "commonwatt: installing slither" >&2
 	@$(PY) -m venv build/slither/0.11.6 && build/slither/0.11.6/bin/pip install --quiet slither-analyzer==0.11.6 >&2
+
+# Nixtla's models, against which the benchmark of forecasts is run; torch's build for CPUs comes first.
+$(PEERS): | .venv/bin/pip
+	@echo "commonwatt: installing the public peers of the forecasting benchmark" >&2
+	@$(PY) -m venv build/peers/3.3.0.new
+	@build/peers/3.3.0.new/bin/pip install --quiet torch==2.13.0 >&2
+	@build/peers/3.3.0.new/bin/pip install --quiet neuralforecast==3.3.0 >&2
+	@rm -rf build/peers/3.3.0 && mv build/peers/3.3.0.new build/peers/3.3.0
 
 define NPM_CI
 	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \

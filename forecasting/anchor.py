@@ -12,6 +12,7 @@ from forecasting.series import FloatArray, IntArray
 LEVELS_USED = (
     "recent_0", "recent_1", "then_1", "then_mean", "then_week", "same_1", "same_mean", "same_mean_28",
     "week_1", "weeks_mean", "day_mean", "week_mean", "month_mean",
+    "onward_1", "onward_7", "onward_mean",
 )  # fmt: skip
 PENALTY = 20.0
 DIGITS = 6

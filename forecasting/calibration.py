@@ -41,16 +41,16 @@ class Calibration:
         return cls(np.array(rows))
 
 
-NONE = Calibration(np.zeros((1, 1, len(LEVELS))))
+NONE = Calibration(NORMAL[None, None])  # of a model that has yet to be judged
 
 
 def calibrated_on(
-    features: Sequence[Features], centre: FloatArray, actual: FloatArray, *, days: float
+    features: Sequence[Features], centre: FloatArray, actual: FloatArray, *, days: float, before: Calibration
 ) -> Calibration:
     """What ``centre`` (N, O, H) missed of ``actual`` (N, O, H), NaN where unknown; ``features`` are by parts.
 
-    Quantiles of few misses are drawn towards those of all, and those of few ``days`` towards the normal
-    distribution's: misses of one day share its weather, so a day says little however many they are.
+    Quantiles of few misses are drawn towards those of all, and those of few ``days`` towards ``before``:
+    misses of one day share its weather, so a day says little however many they are.
     """
     horizon = centre.shape[-1]
     parts = [_spread_and_band(part) for part in features]
@@ -67,7 +67,7 @@ def calibrated_on(
         for b in range(offsets.shape[1]):
             offsets[lead, b] = _drawn_towards(lead_only, of_lead[:, band[:, lead] == b])
     share = days**2 / (days**2 + FEW_DAYS**2)
-    offsets = share * offsets + (1 - share) * NORMAL
+    offsets = share * offsets + (1 - share) * before.offsets[:horizon]
     offsets[..., :MEDIAN] = np.minimum(offsets[..., :MEDIAN], 0.0)
     offsets[..., MEDIAN] = 0.0
     offsets[..., MEDIAN + 1 :] = np.maximum(offsets[..., MEDIAN + 1 :], 0.0)

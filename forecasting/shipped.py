@@ -86,14 +86,19 @@ def make(history: History, quantity: str, folder: Path) -> None:
     print(quantity, ", ".join(f"{name} {value:.4g}" for name, value in card.metrics.items()))
 
 
+def make_all(source: Path, out: Path) -> None:
+    """Every shipped model, in a folder of its own in ``out``."""
+    for quantity in QUANTITIES:
+        make(profiles(source, quantity), quantity, out / f"{NAME}-{quantity}-1h")
+
+
 def main() -> int:
     """Make all shipped models."""
     parser = ArgumentParser(prog="python -m forecasting.shipped", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write, one folder a model")
     parser.add_argument("--source", type=Path, default=SOURCE)
     options = parser.parse_args()
-    for quantity in QUANTITIES:
-        make(profiles(options.source, quantity), quantity, options.out / f"{NAME}-{quantity}-1h")
+    make_all(options.source, options.out)
     return 0
 
 

@@ -18,14 +18,14 @@ from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import Vista
 
 MEMBERS: tuple[type[Located], ...] = (Linear, LightGBM, LSTM)
-EVEN = 0.05  # how strongly weights are drawn to an even share, in parts of the squared error
+DRAWN = 0.1  # how strongly weights are drawn to what they were, even at first, in parts of the squared error
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Hybrid(Located):
     """A weighted mean of members that err differently; ``weights`` is (H, M), not negative, rows sum to 1.
 
-    The weights come from days that the members of the first training had not seen, drawn to an even share.
+    The weights come from days that the members of the first training had not seen, drawn to even ones.
     """
 
     name: ClassVar[str] = "hybrid"
@@ -54,18 +54,13 @@ class Hybrid(Located):
 
     def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: the members' choices, and their weights."""
-        members = tuple(member.judged(history, origins) for member in self.members)
-        views = list(self.views(Vista.at(history, origins), self.horizon))
-        unit = np.concatenate([features.scale for _, features in views], axis=1)[..., None]
-        actual = values_at(history, origins[:, None] + np.arange(self.horizon)) / unit
-        said = np.stack(
-            [
-                np.concatenate([member.centre(vista, features) for vista, features in views], axis=1) / unit
-                for member in members
-            ],
-            axis=-1,
-        )
-        return replace(self, members=members, weights=_weights(said, actual))
+        chosen = replace(self, members=tuple(member.judged(history, origins) for member in self.members))
+        return replace(chosen, weights=_new_weights(chosen, history, origins))
+
+    def weighed(self, history: History, origins: IntArray) -> Self:
+        """See ``Located.weighed``: the weights within members, and theirs."""
+        moved = replace(self, members=tuple(member.weighed(history, origins) for member in self.members))
+        return replace(moved, weights=_new_weights(moved, history, origins))
 
     def renewed(self, history: History) -> Self:
         """See ``Located.renewed``."""
@@ -99,16 +94,25 @@ def _of(member: type[Located], settings: Settings) -> dict[str, float]:
     return resolved(member.SETTINGS, chosen)
 
 
-def _weights(said: FloatArray, actual: FloatArray) -> FloatArray:
+def _new_weights(hybrid: Hybrid, history: History, origins: IntArray) -> FloatArray:
+    """Weights (H, M) by how the members of ``hybrid`` do at ``origins``, drawn to those that it has."""
+    views = list(hybrid.views(Vista.at(history, origins), hybrid.horizon))
+    unit = np.concatenate([features.scale for _, features in views], axis=1)[..., None]
+    actual = values_at(history, origins[:, None] + np.arange(hybrid.horizon)) / unit
+    said = [
+        np.concatenate([member.centre(vista, features) for vista, features in views], axis=1) / unit
+        for member in hybrid.members
+    ]
+    return _weights(np.stack(said, axis=-1), actual, hybrid.weights)
+
+
+def _weights(said: FloatArray, actual: FloatArray, before: FloatArray) -> FloatArray:
     """Weights (H, M) of forecasts (N, O, H, M) of ``actual`` (N, O, H): non-negative least squares by lead.
 
-    Each lead is drawn to what all leads have in common, and that to an even share.
+    Each lead is drawn to what all leads have in common, and that to what it was ``before`` (H, M).
     """
-    members = said.shape[-1]
     missed = actual[..., None] - said
     usable = np.asarray(np.isfinite(missed).all(axis=-1))
-    common = weights_of(missed[usable], np.full(members, 1 / members), EVEN)
-    by_lead = [
-        weights_of(missed[:, :, lead][usable[:, :, lead]], common, 10 * EVEN) for lead in range(said.shape[2])
-    ]
-    return np.stack(by_lead)
+    common = weights_of(missed[usable], before.mean(axis=0), DRAWN)
+    of_lead = [missed[:, :, lead][usable[:, :, lead]] for lead in range(said.shape[2])]
+    return np.stack([weights_of(errors, common, 10 * DRAWN) for errors in of_lead])

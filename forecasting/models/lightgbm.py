@@ -6,10 +6,12 @@ from typing import Any, ClassVar, Self
 
 import lightgbm
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.errors import FieldError
 from forecasting.anchor import Anchor
-from forecasting.examples import Examples, values_at
+from forecasting.averaging import weights_of
+from forecasting.examples import EXTREME, Examples, values_at
 from forecasting.features import Features
 from forecasting.models.base import Setting, read_header, write_header
 from forecasting.models.located import Lesson, Located, loaded
@@ -18,6 +20,9 @@ from forecasting.vista import Vista
 
 TREES_PER_DAY, LEAST_TREES = 2, 100
 BLOCK = 20
+EVEN = 0.05  # how strongly the share is drawn to a half, in parts of the squared error
+LEAST_GUESS = 0.1  # in units of scale: of less, a ratio says little
+POWER = 1.6  # of the mean, to which Tweedie's variance grows
 TREES_FILES = ("level.txt", "departure.txt")
 
 
@@ -27,6 +32,8 @@ class LightGBM(Located):
 
     Where the newest value says most, departures are easier to learn; where noise rules, levels are. ``share``
     is how much of the second is taken, and ``trees`` how many of each set, by how they did on days unseen.
+    Of what is never negative, as the load of a home, large values also scatter more: there the trees learn
+    logarithms of the mean by Tweedie's deviance (``logarithmic``), which trusts a large value less.
     Homes and leads of one day share weather and habits, so capacity grows with the number of days, not of
     rows.
     """
@@ -46,6 +53,7 @@ class LightGBM(Located):
     boosters: tuple[Any, ...]
     trees: tuple[int, ...]
     share: float
+    logarithmic: bool
 
     @classmethod
     def learn(cls, lesson: Lesson, trial: Self | None) -> Self:
@@ -59,8 +67,9 @@ class LightGBM(Located):
             TREES_PER_DAY * days * np.sqrt(len(history.names)), LEAST_TREES, settings["most_trees"]
         )
         trees = (int(most), int(most)) if trial is None else trial.trees
+        logarithmic = bool(np.nanquantile(history.values, EXTREME) >= 0)
         boosters = [
-            lightgbm.train(parameters, _dataset(given, guess), count)
+            lightgbm.train(parameters | _objective(logarithmic), _dataset(given, guess, logarithmic), count)
             for count, guess in zip(trees, _guesses(anchor, given.features, given.leads), strict=True)
         ]
         return cls(
@@ -70,6 +79,7 @@ class LightGBM(Located):
             boosters=tuple(lightgbm.Booster(model_str=booster.model_to_string()) for booster in boosters),
             trees=trees,
             share=0.5 if trial is None else trial.share,
+            logarithmic=logarithmic,
         )
 
     def judged(self, history: History, origins: IntArray) -> Self:
@@ -81,13 +91,12 @@ class LightGBM(Located):
         grown = [self._grown(k, [features for _, features in views]) for k in range(len(self.boosters))]
         errors = [[float(np.nanmean((target - said) ** 2)) for said in stages] for stages in grown]
         best = [int(np.argmin(stages)) for stages in errors]
-        level, departed = (stages[k] for stages, k in zip(grown, best, strict=True))
-        gain, missed = departed - level, target - level
-        share = np.nansum(gain * missed) / max(float((gain**2)[np.isfinite(gain * missed)].sum()), 1e-12)
+        missed = np.stack([target - stages[k] for stages, k in zip(grown, best, strict=True)], axis=-1)
+        _, share = weights_of(missed[np.isfinite(missed).all(axis=-1)], np.full(2, 0.5), EVEN)
         trees = tuple(
             min((k + 1) * BLOCK, booster.num_trees()) for k, booster in zip(best, self.boosters, strict=True)
         )
-        return replace(self, share=float(np.clip(share, 0, 1)), trees=trees)
+        return replace(self, share=float(share), trees=trees)
 
     def _grown(self, which: int, views: list[Features]) -> list[FloatArray]:
         """What one set of trees says with ever more ``BLOCK``s of them, (N, O, H) each, in units of scale."""
@@ -97,12 +106,11 @@ class LightGBM(Located):
             leads = np.broadcast_to(np.arange(self.horizon), features.base.shape[1:])
             guess = _guesses(self.anchor, features, leads)[which]
             rows = features.relative_to(guess).reshape(-1, len(self.features))
-            said = guess.copy()
+            score = np.zeros(guess.shape)
             stages.append([])
             for first in range(0, booster.num_trees(), BLOCK):
-                part = booster.predict(rows, start_iteration=first, num_iteration=BLOCK, num_threads=1)
-                said = said + part.reshape(guess.shape)
-                stages[-1].append(said)
+                score = score + _scores(booster, rows, first, BLOCK).reshape(guess.shape)
+                stages[-1].append(self._departed(guess, score))
         return [np.concatenate(parts, axis=1) for parts in zip(*stages, strict=True)]
 
     def centre(self, vista: Vista, features: Features) -> FloatArray:  # noqa: ARG002 - networks look further
@@ -119,10 +127,12 @@ class LightGBM(Located):
         guesses = _guesses(self.anchor, features, leads)
         for booster, count, guess in zip(self.boosters, self.trees, guesses, strict=True):
             rows = features.relative_to(guess).reshape(-1, len(self.features))
-            said.append(
-                guess + booster.predict(rows, num_iteration=count, num_threads=1).reshape(guess.shape)
-            )
+            said.append(self._departed(guess, _scores(booster, rows, 0, count).reshape(guess.shape)))
         return said[0], said[1]
+
+    def _departed(self, guess: FloatArray, score: FloatArray) -> FloatArray:
+        """``guess`` and what trees say of it: a difference, or the logarithm of a ratio."""
+        return np.maximum(guess, LEAST_GUESS) * np.exp(score) if self.logarithmic else guess + score
 
     def save(self, directory: Path) -> None:
         """Write ``model.json`` and the trees in LightGBM's text."""
@@ -131,6 +141,7 @@ class LightGBM(Located):
             "anchor": self.anchor.dump(),
             "trees": self.trees,
             "share": self.share,
+            "logarithmic": self.logarithmic,
         }
         write_header(directory, self.header() | more)
         for name, booster in zip(TREES_FILES, self.boosters, strict=True):
@@ -148,28 +159,44 @@ class LightGBM(Located):
             boosters=(level, departed),
             trees=tuple(header["trees"]),
             share=header["share"],
+            logarithmic=header["logarithmic"],
         )
 
 
 def _guesses(anchor: Anchor, features: Features, leads: IntArray) -> tuple[FloatArray, FloatArray]:
-    """What each set of trees departs from: nothing, and the anchor's guess; (N, O, L) each."""
-    return np.zeros_like(features.base), anchor.guess(features, leads)
+    """What each set of trees departs from: the scale, and the anchor's guess; (N, O, L) each."""
+    return np.ones_like(features.base), anchor.guess(features, leads)
 
 
-def _dataset(given: Examples, guess: FloatArray) -> lightgbm.Dataset:
+def _scores(booster: lightgbm.Booster, rows: NDArray[np.float32], first: int, count: int) -> FloatArray:
+    """What ``count`` trees from the ``first`` on say of ``rows`` (R, F), shape (R,)."""
+    return np.asarray(
+        booster.predict(rows, start_iteration=first, num_iteration=count, raw_score=True, num_threads=1)
+    )
+
+
+def _dataset(given: Examples, guess: FloatArray, logarithmic: bool) -> lightgbm.Dataset:  # noqa: FBT001
+    usable = given.usable
     weight = np.broadcast_to(given.importance**2, given.value.shape)
+    label = given.departure(guess)[usable]
+    if logarithmic:
+        label = np.maximum(guess[usable] + label, 0.0)
     return lightgbm.Dataset(
-        given.features.relative_to(guess)[given.usable],
-        label=given.departure(guess)[given.usable],
-        weight=weight[given.usable],
+        given.features.relative_to(guess)[usable],
+        label=label,
+        init_score=np.log(np.maximum(guess[usable], LEAST_GUESS)) if logarithmic else None,
+        weight=weight[usable],
         feature_name=list(given.features.names),
         params={"verbosity": -1, "num_threads": 1},
     )
 
 
+def _objective(logarithmic: bool) -> dict[str, Any]:  # noqa: FBT001
+    return {"objective": "tweedie", "tweedie_variance_power": POWER} if logarithmic else {"objective": "l2"}
+
+
 def _parameters(days: float, rows: int, seed: int, settings: dict[str, float]) -> dict[str, Any]:
     return {
-        "objective": "l2",
         "learning_rate": settings["learning_rate"],
         "num_leaves": int(np.clip(days * settings["leaves_per_day"], 6, settings["most_leaves"])),
         "min_data_in_leaf": int(np.clip(rows // 200, 5, 100)),

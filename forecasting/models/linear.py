@@ -22,10 +22,10 @@ from forecasting.vista import Vista
 
 GROUPS = 24  # times of day that have regressions of their own at most
 WINDOWS_DAYS = (364, 120)  # a year, a season: what is remembered, beside all that there is
-POOLED_PENALTIES = (300.0, 5_000.0)
-OWN_PENALTIES = (100.0, 1_000.0, 1e9)
+POOLED_PENALTIES = (30.0, 300.0, 3_000.0, 30_000.0)
+OWN_PENALTIES = (10.0, 100.0, 1_000.0, 10_000.0, 1e9)
 AT_ONCE = 400
-EVEN = 0.02  # how strongly the shares are drawn to even ones, in parts of the squared error
+DRAWN = 0.02  # how strongly the shares are drawn to what they were, in parts of the squared error
 LEAST_DEVIATION = 1e-6
 WEEKDAYS = 7
 REACH = 8.0  # standard deviations at which an input is cut off
@@ -84,18 +84,20 @@ class Linear(Located):
 
     def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: the penalties that serve each window best, and each window's share."""
-        chosen = self._chosen(history, origins) if self.candidates else self
+        return self._chosen(history, origins).weighed(history, origins)
+
+    def weighed(self, history: History, origins: IntArray) -> Self:
+        """See ``Located.weighed``: each window's share."""
         if len(self.windows) == 1:
-            return chosen
+            return self
         missed = []
         for vista, features in self.views(Vista.at(history, origins), self.horizon):
             x = self._standardised(features)
             actual = examples(history, vista.origins, _leads(features), self.recipe).value - features.base
-            said = np.stack([self._applied(weights, x, features) for weights in chosen.weights], axis=-1)
+            said = np.stack([self._applied(weights, x, features) for weights in self.weights], axis=-1)
             error = actual[..., None] - said
             missed.append(error[np.isfinite(error).all(axis=-1)])
-        shares = weights_of(np.concatenate(missed), np.full(len(self.windows), 1 / len(self.windows)), EVEN)
-        return replace(chosen, shares=shares)
+        return replace(self, shares=weights_of(np.concatenate(missed), self.shares, DRAWN))
 
     def _chosen(self, history: History, origins: IntArray) -> Self:
         """The penalties that serve each window best at ``origins``."""

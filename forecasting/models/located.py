@@ -102,6 +102,10 @@ class Located(Model):
         """This model with its choices made by how it does at ``origins``, none of which it has seen."""
         return self
 
+    def weighed(self, history: History, origins: IntArray) -> Self:  # noqa: ARG002 - some models weigh nothing
+        """This model with the weights of its parts moved by how they do at ``origins``, a few days."""
+        return self
+
     @classmethod
     def fit(
         cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: Settings
@@ -123,7 +127,9 @@ class Located(Model):
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
         centre = np.concatenate([self.centre(vista, features) for vista, features in seen], axis=1)
         days = (origins[-1] - origins[0]) / history.steps_per_day
-        return calibrated_on([features for _, features in seen], centre, actual, days=days)
+        return calibrated_on(
+            [features for _, features in seen], centre, actual, days=days, before=self.calibration
+        )
 
     def views(self, vista: Vista, horizon: int) -> Iterator[tuple[Vista, Features]]:
         """``vista`` some origins at a time, with their features: the tables of many would be large."""
@@ -142,18 +148,22 @@ class Located(Model):
         return tidy(self.calibration.around(features, centre), vista)
 
     def adapted(self, history: History, *, at: datetime) -> Self:
-        """See ``Model.adapted``: choices and intervals by how the past four weeks were forecast.
+        """See ``Model.adapted``: weights and intervals by how the past four weeks were forecast.
 
-        Of a shorter history the second half is judged; what this model was trained on is not.
+        Of a shorter history the second half is judged; what this model was trained on is not, and by fewer
+        days since then only the intervals are judged: weights stay.
         """
         past = history.as_of(at)
-        days = min(RECENT_DAYS, len(past.grid) // past.steps_per_day // 2)
-        before = at - timedelta(days=days)
         grown_at = self.grown_at or self.trained_at
-        if days < 1 or before < grown_at:
+        unseen = (at - grown_at) // timedelta(days=1)
+        most = min(RECENT_DAYS, len(past.grid) // past.steps_per_day // 2)
+        days = min(most, unseen)
+        if days < 1:
             return self
+        before = at - timedelta(days=days)
         origins = validation_origins(past, before, self.horizon)
-        earlier = self.renewed(past.as_of(before)).judged(past, origins)
+        earlier = self.renewed(past.as_of(before))
+        earlier = earlier.weighed(past, origins) if days == most else earlier
         adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
         return replace(adapted, trained_at=at, grown_at=grown_at)
 

@@ -12,7 +12,8 @@ import pandas as pd
 from domain.time import TimeGrid
 from forecasting.series import FloatArray, History
 
-DATA = Path(__file__).resolve().parents[2] / "data"
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "data"
 HOUR = timedelta(hours=1)
 TEST_SHARE = 0.2
 
@@ -74,6 +75,7 @@ def ampds_home(*, circuits: bool) -> History:
         ("WHE",),
         column("WHE")[None],
         time_zone="America/Vancouver",
+        country="CA",
         exogenous_names=names,
         exogenous=np.stack([column(name) for name in names]) if names else None,
     )

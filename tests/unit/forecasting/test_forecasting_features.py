@@ -51,6 +51,32 @@ def test_lags_are_the_values_that_their_names_say(homes):
     )
 
 
+def test_what_followed_on_past_days_is_added_to_the_newest_value(homes):
+    history = homes(days=40)
+    origin, lead = 24 * 32 + 5, 3
+    features = build(Vista.at(history, np.array([origin])), np.array([[lead]]))
+    now, target = origin - 1, origin + lead
+
+    def after(days):
+        return (
+            history.values[:, now]
+            + history.values[:, target - 24 * days]
+            - history.values[:, now - 24 * days]
+        )
+
+    def found(name):
+        return column(features, name)[:, 0, 0] * features.scale[:, 0]
+
+    for days in (1, 2, 7):
+        assert np.allclose(found(f"onward_{days}"), after(days), rtol=1e-5)
+    assert np.allclose(
+        found("onward_mean"), np.mean([after(days) for days in range(1, 8)], axis=0), rtol=1e-5
+    )
+    assert np.allclose(found("onward_weeks"), np.mean([after(7 * w) for w in range(1, 5)], axis=0), rtol=1e-5)
+    assert np.allclose(found("then_1_2"), history.values[:, now - 24 - 2], rtol=1e-5)
+    assert np.allclose(found("then_week_1"), history.values[:, now - 24 * 7 - 1], rtol=1e-5)
+
+
 def test_a_delay_moves_every_lag_back(homes):
     history = homes(delay=timedelta(hours=2))
     features = build(Vista.at(history, np.array([300])), np.array([[22, 21]]))

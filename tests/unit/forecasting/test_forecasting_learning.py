@@ -11,7 +11,7 @@ from domain.time import TimeGrid
 from forecasting.anchor import Anchor
 from forecasting.averaging import weights_of
 from forecasting.backtest import backtest, rolling_origins
-from forecasting.calibration import NORMAL, Calibration, calibrated_on
+from forecasting.calibration import NONE, NORMAL, Calibration, calibrated_on
 from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
 from forecasting.models import train
@@ -129,10 +129,12 @@ def test_few_days_say_little_of_how_far_a_forecast_may_be_off(homes):
     origins, leads = every_lead(history)
     features = build(Vista.at(history, origins), leads)
     centre = features.base * features.scale[..., None]
-    exact = calibrated_on([features], centre, centre, days=1e6)
-    short = calibrated_on([features], centre, centre, days=1.0)
+    exact = calibrated_on([features], centre, centre, days=1e6, before=NONE)
+    short = calibrated_on([features], centre, centre, days=1.0, before=NONE)
+    later = calibrated_on([features], centre, centre, days=1.0, before=short)
     assert (exact.offsets == 0).all()
     assert short.offsets[5, 7] == pytest.approx(0.9 * NORMAL, abs=1e-5)
+    assert later.offsets[5, 7] == pytest.approx(0.81 * NORMAL, abs=1e-5)
     assert np.array_equal(Calibration.load(short.dump()).offsets, short.offsets)
 
 
@@ -170,12 +172,20 @@ def test_adapting_in_a_backtest_looks_at_no_more_than_was_known(homes):
     )
     assert np.array_equal(one.quantiles, two.quantiles)
     fixed = backtest(model, history, origins=origins, horizon=24)
-    early = [origin < end + 35 * DAY for origin in origins]
-    assert np.array_equal(one.quantiles[:, :28], fixed.quantiles[:, :28])
-    assert sum(early) == len(origins)
-    assert not np.array_equal(one.quantiles[:, -1], fixed.quantiles[:, -1])
+    first_week = np.array(origins) < end + 7 * DAY
+    assert np.array_equal(one.quantiles[:, first_week], fixed.quantiles[:, first_week])
+    assert (one.quantiles != fixed.quantiles)[:, ~first_week].any(axis=(0, 2, 3)).all()
     with pytest.raises(FieldError, match="refit_every"):
         backtest(model, history, origins=origins, horizon=24, refit_every=timedelta(0))
+
+
+def test_weights_move_only_after_four_weeks_that_nobody_has_seen(homes):
+    history = homes(n=1, days=200)
+    end = history.grid.start + 160 * DAY
+    model = train("linear", history.as_of(end), trained_at=end, seed=1)
+    early, late = (model.adapted(history.as_of(end + days * DAY), at=end + days * DAY) for days in (27, 28))
+    assert np.array_equal(early.shares, model.shares)
+    assert not np.array_equal(late.shares, model.shares)
 
 
 def test_weights_favour_who_errs_less_and_sum_to_one():

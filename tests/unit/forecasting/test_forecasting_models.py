@@ -205,6 +205,21 @@ def test_readings_a_day_late_are_served(name, homes, trained):
         assert np.array_equal(median, history.values[:, -24:])
 
 
+@pytest.mark.parametrize(
+    ("negative", "logarithmic"), [(0, True), (1, True), (40, False)], ids=["never", "a fault", "often"]
+)
+def test_trees_learn_logarithms_of_what_is_not_negative(homes, trained, negative, logarithmic):
+    history = homes(n=1, days=100)
+    values = history.values.copy()
+    values[:, 50 : 50 + 24 * negative : 24] = -0.5
+    history = replace(history, values=values)
+    model = trained("lightgbm", history)
+    assert model.logarithmic == logarithmic
+    said = powers(predict(model, history))[..., 3]
+    usual = values.reshape(1, -1, 24).mean(axis=1)
+    assert np.abs(said - usual).mean() < 0.25 * usual.mean()
+
+
 def test_what_a_model_cannot_do_it_refuses(homes, trained):
     history = homes()
     model = trained("lightgbm", history)

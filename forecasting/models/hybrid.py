@@ -57,11 +57,6 @@ class Hybrid(Located):
         chosen = replace(self, members=tuple(member.judged(history, origins) for member in self.members))
         return replace(chosen, weights=_new_weights(chosen, history, origins))
 
-    def weighed(self, history: History, origins: IntArray) -> Self:
-        """See ``Located.weighed``: the weights within members, and theirs."""
-        moved = replace(self, members=tuple(member.weighed(history, origins) for member in self.members))
-        return replace(moved, weights=_new_weights(moved, history, origins))
-
     def renewed(self, history: History) -> Self:
         """See ``Located.renewed``."""
         return replace(self, members=tuple(member.renewed(history) for member in self.members))

@@ -20,8 +20,9 @@ from forecasting.vista import Vista
 
 TREES_PER_DAY, LEAST_TREES = 2, 100
 BLOCK = 20
-EVEN = 0.05  # how strongly the share is drawn to a half, in parts of the squared error
+DRAWN = 0.05  # how strongly the share is drawn to what it was, half at first, in parts of the squared error
 LEAST_GUESS = 0.1  # in units of scale: of less, a ratio says little
+SELDOM = 0.05  # the share of values that may be nothing where logarithms are learned
 POWER = 1.6  # of the mean, to which Tweedie's variance grows
 TREES_FILES = ("level.txt", "departure.txt")
 
@@ -32,8 +33,9 @@ class LightGBM(Located):
 
     Where the newest value says most, departures are easier to learn; where noise rules, levels are. ``share``
     is how much of the second is taken, and ``trees`` how many of each set, by how they did on days unseen.
-    Of what is never negative, as the load of a home, large values also scatter more: there the trees learn
-    logarithms of the mean by Tweedie's deviance (``logarithmic``), which trusts a large value less.
+    Of what is never negative and seldom nothing, as the load of a home, large values also scatter more: there
+    the trees learn logarithms of the mean by Tweedie's deviance (``logarithmic``), which trusts a large value
+    less. Of PV, nothing at night, they do not.
     Homes and leads of one day share weather and habits, so capacity grows with the number of days, not of
     rows.
     """
@@ -67,7 +69,8 @@ class LightGBM(Located):
             TREES_PER_DAY * days * np.sqrt(len(history.names)), LEAST_TREES, settings["most_trees"]
         )
         trees = (int(most), int(most)) if trial is None else trial.trees
-        logarithmic = bool(np.nanquantile(history.values, EXTREME) >= 0)
+        least, low = np.nanquantile(history.values, [EXTREME, SELDOM])
+        logarithmic = bool(least >= 0 and low > 0)
         boosters = [
             lightgbm.train(parameters | _objective(logarithmic), _dataset(given, guess, logarithmic), count)
             for count, guess in zip(trees, _guesses(anchor, given.features, given.leads), strict=True)
@@ -92,7 +95,8 @@ class LightGBM(Located):
         errors = [[float(np.nanmean((target - said) ** 2)) for said in stages] for stages in grown]
         best = [int(np.argmin(stages)) for stages in errors]
         missed = np.stack([target - stages[k] for stages, k in zip(grown, best, strict=True)], axis=-1)
-        _, share = weights_of(missed[np.isfinite(missed).all(axis=-1)], np.full(2, 0.5), EVEN)
+        before = np.array([1 - self.share, self.share])
+        _, share = weights_of(missed[np.isfinite(missed).all(axis=-1)], before, DRAWN)
         trees = tuple(
             min((k + 1) * BLOCK, booster.num_trees()) for k, booster in zip(best, self.boosters, strict=True)
         )

@@ -84,20 +84,17 @@ class Linear(Located):
 
     def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: the penalties that serve each window best, and each window's share."""
-        return self._chosen(history, origins).weighed(history, origins)
-
-    def weighed(self, history: History, origins: IntArray) -> Self:
-        """See ``Located.weighed``: each window's share."""
+        chosen = self._chosen(history, origins) if self.candidates else self
         if len(self.windows) == 1:
-            return self
+            return chosen
         missed = []
         for vista, features in self.views(Vista.at(history, origins), self.horizon):
             x = self._standardised(features)
             actual = examples(history, vista.origins, _leads(features), self.recipe).value - features.base
-            said = np.stack([self._applied(weights, x, features) for weights in self.weights], axis=-1)
+            said = np.stack([self._applied(weights, x, features) for weights in chosen.weights], axis=-1)
             error = actual[..., None] - said
             missed.append(error[np.isfinite(error).all(axis=-1)])
-        return replace(self, shares=weights_of(np.concatenate(missed), self.shares, DRAWN))
+        return replace(chosen, shares=weights_of(np.concatenate(missed), self.shares, DRAWN))
 
     def _chosen(self, history: History, origins: IntArray) -> Self:
         """The penalties that serve each window best at ``origins``."""

@@ -102,10 +102,6 @@ class Located(Model):
         """This model with its choices made by how it does at ``origins``, none of which it has seen."""
         return self
 
-    def weighed(self, history: History, origins: IntArray) -> Self:  # noqa: ARG002 - some models weigh nothing
-        """This model with the weights of its parts moved by how they do at ``origins``, a few days."""
-        return self
-
     @classmethod
     def fit(
         cls, history: History, *, trained_at: datetime, horizon: int, seed: int, settings: Settings
@@ -148,10 +144,10 @@ class Located(Model):
         return tidy(self.calibration.around(features, centre), vista)
 
     def adapted(self, history: History, *, at: datetime) -> Self:
-        """See ``Model.adapted``: weights and intervals by how the past four weeks were forecast.
+        """See ``Model.adapted``: choices and intervals by how the past four weeks were forecast.
 
         Of a shorter history the second half is judged; what this model was trained on is not, and by fewer
-        days since then only the intervals are judged: weights stay.
+        days since then only the intervals are judged: choices stay.
         """
         past = history.as_of(at)
         grown_at = self.grown_at or self.trained_at
@@ -163,7 +159,7 @@ class Located(Model):
         before = at - timedelta(days=days)
         origins = validation_origins(past, before, self.horizon)
         earlier = self.renewed(past.as_of(before))
-        earlier = earlier.weighed(past, origins) if days == most else earlier
+        earlier = earlier.judged(past, origins) if days == most else earlier
         adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
         return replace(adapted, trained_at=at, grown_at=grown_at)
 

@@ -179,7 +179,7 @@ def test_adapting_in_a_backtest_looks_at_no_more_than_was_known(homes):
         backtest(model, history, origins=origins, horizon=24, refit_every=timedelta(0))
 
 
-def test_weights_move_only_after_four_weeks_that_nobody_has_seen(homes):
+def test_choices_move_only_after_four_weeks_that_nobody_has_seen(homes):
     history = homes(n=1, days=200)
     end = history.grid.start + 160 * DAY
     model = train("linear", history.as_of(end), trained_at=end, seed=1)

@@ -206,12 +206,17 @@ def test_readings_a_day_late_are_served(name, homes, trained):
 
 
 @pytest.mark.parametrize(
-    ("negative", "logarithmic"), [(0, True), (1, True), (40, False)], ids=["never", "a fault", "often"]
+    ("value", "hours", "days", "logarithmic"),
+    [(-0.5, 0, 0, True), (-0.5, 1, 1, True), (-0.5, 1, 40, False), (0.0, 1, 9, True), (0.0, 3, 100, False)],
+    ids=["never", "negative by a fault", "often negative", "seldom nothing", "nothing each night"],
 )
-def test_trees_learn_logarithms_of_what_is_not_negative(homes, trained, negative, logarithmic):
+def test_trees_learn_logarithms_of_what_is_positive(  # noqa: PLR0913, PLR0917 - a row of the table
+    homes, trained, value, hours, days, logarithmic
+):
     history = homes(n=1, days=100)
     values = history.values.copy()
-    values[:, 50 : 50 + 24 * negative : 24] = -0.5
+    for hour in range(hours):
+        values[:, hour : 24 * days : 24] = value
     history = replace(history, values=values)
     model = trained("lightgbm", history)
     assert model.logarithmic == logarithmic

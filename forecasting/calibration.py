@@ -13,7 +13,7 @@ from forecasting.series import FloatArray, IntArray
 
 BANDS = 24  # times of day that are told apart at most
 DIGITS = 5
-FEW_DAYS = 3.0
+FEW_DAYS = 1.0  # judged, that weigh as much as what intervals were before
 NORMAL = norm.ppf(LEVELS)
 SHRINK = 40  # misses that weigh as much as what all leads and times of day have in common
 
@@ -57,8 +57,8 @@ def calibrated_on(
     spread = np.concatenate([part[0] for part in parts], axis=1)
     band = np.concatenate([part[1] for part in parts])
     missed = (actual - centre) / np.where(spread > 0, spread, np.nan)
-    pooled = sample_quantiles(missed[np.isfinite(missed)])
-    pooled = np.where(np.isfinite(pooled), pooled, NORMAL)
+    known = missed[np.isfinite(missed)]
+    pooled = _of_the_next(known) if known.size else NORMAL
     bands = int(band.max()) + 1 if band.size else 1
     offsets = np.empty((horizon, BANDS if bands > 1 else 1, len(LEVELS)))
     for lead in range(horizon):
@@ -79,7 +79,17 @@ def _drawn_towards(common: FloatArray, missed: FloatArray) -> FloatArray:
     if not known.size:
         return common
     share = known.size / (known.size + SHRINK)
-    return share * sample_quantiles(known) + (1 - share) * common
+    return share * _of_the_next(known) + (1 - share) * common
+
+
+def _of_the_next(missed: FloatArray) -> FloatArray:
+    """Quantiles at ``LEVELS`` that one more miss stays below, given those ``missed`` (E,), one at least.
+
+    Of E misses and the next, each is equally likely to be the k-th: its level is k / (E + 1), farther out
+    than the sample's own quantile (split conformal prediction; Lei et al. 2018).
+    """
+    levels = ((missed.size + 1) * np.asarray(LEVELS) - 1) / max(missed.size - 1, 1)
+    return sample_quantiles(missed, tuple(np.clip(levels, 0, 1)))
 
 
 def _spread_and_band(features: Features) -> tuple[FloatArray, IntArray]:

@@ -133,9 +133,27 @@ def test_few_days_say_little_of_how_far_a_forecast_may_be_off(homes):
     short = calibrated_on([features], centre, centre, days=1.0, before=NONE)
     later = calibrated_on([features], centre, centre, days=1.0, before=short)
     assert (exact.offsets == 0).all()
-    assert short.offsets[5, 7] == pytest.approx(0.9 * NORMAL, abs=1e-5)
-    assert later.offsets[5, 7] == pytest.approx(0.81 * NORMAL, abs=1e-5)
+    assert short.offsets[5, 7] == pytest.approx(0.5 * NORMAL, abs=1e-5)
+    assert later.offsets[5, 7] == pytest.approx(0.25 * NORMAL, abs=1e-5)
     assert np.array_equal(Calibration.load(short.dump()).offsets, short.offsets)
+
+
+def test_a_small_sample_of_misses_gives_intervals_that_hold(homes):
+    history = homes(n=1, days=400)
+    origins = np.arange(24 * 30, 24 * 390, 24)
+    features = build(Vista.at(history, origins), np.zeros((len(origins), 1), dtype=int))
+    spread = features.spread[..., 0] * features.scale
+    rng = np.random.default_rng(8)
+    held = []
+    for _ in range(200):
+        few = replace(features, scale=features.scale[:, :14], base=features.base[:, :14])
+        few = replace(few, table=features.table[:, :14], spread=features.spread[:, :14])
+        centre = np.zeros((1, 14, 1))
+        missed = rng.normal(size=(1, 14, 1)) * spread[:, :14, None]
+        offsets = calibrated_on([few], centre, missed, days=1e6, before=NONE).offsets[0, 0]
+        next_ones = rng.normal(size=200)
+        held.append(((next_ones >= offsets[1]) & (next_ones <= offsets[5])).mean())
+    assert np.mean(held) == pytest.approx(0.8, abs=0.02)
 
 
 def test_adapting_follows_what_has_changed(homes):

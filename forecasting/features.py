@@ -21,7 +21,7 @@ from forecasting.vista import DAYS_BACK, Vista
 RECENT = 24
 ANOMALY = 3  # newest values of which the departure from their usual is taken
 WEEKS = 4
-ONWARD = (0, 1, DAYS_BACK - 1)  # days whose change from now to the target's time of day is added to now
+ONWARD_DAYS = (1, 2, DAYS_BACK)  # whose change from now to the target's time of day is added to now
 MONTH_DAYS = 28
 SAMPLES = 12  # of a day, that tell the level of a month
 LEAST_SPREAD = 0.05
@@ -122,12 +122,12 @@ def _origin_features(vista: Vista) -> tuple[FloatArray, dict[str, FloatArray], d
     by_day = _by_day(week, day)
     levels = {f"recent_{i}": week[..., i] for i in range(min(RECENT, day))}
     levels |= {f"then_{d}": by_day[..., 0, d] for d in (1, 2, DAYS_BACK - 1)}
-    before_week = vista.take((vista.newest - DAYS_BACK * day)[:, None] - np.arange(1, ANOMALY)) / unit
+    week_before = vista.take((vista.newest - DAYS_BACK * day)[:, None] - np.arange(ANOMALY)) / unit
     for k in range(1, ANOMALY):
         levels[f"then_1_{k}"] = by_day[..., k, 1]
-        levels[f"then_week_{k}"] = before_week[..., k - 1]
+        levels[f"then_week_{k}"] = week_before[..., k]
     levels["then_mean"] = np.nanmean(by_day[..., 0, 1:], axis=-1)
-    levels["then_week"] = vista.take((vista.newest - DAYS_BACK * day)[:, None])[..., 0] / unit[..., 0]
+    levels["then_week"] = week_before[..., 0]
     for name, steps in (("recent", ANOMALY), ("quarter", day // 4), ("day", day), ("days", 3 * day)):
         levels[f"{name}_mean"] = np.nanmean(week[..., :steps], axis=-1)
     levels["month_mean"] = np.nanmean(month / unit, axis=-1)
@@ -196,7 +196,7 @@ def _target_features(
     now = vista.take(newest) / unit
     onward = now + same - vista.take(newest + days - targets[..., None]) / unit
     onward_weeks = now + by_week - vista.take(newest + weeks - targets[..., None]) / unit
-    levels |= {f"onward_{d + 1}": onward[..., d] for d in ONWARD}
+    levels |= {f"onward_{d}": onward[..., d - 1] for d in ONWARD_DAYS}
     levels["onward_mean"] = np.nanmean(onward, axis=-1)
     levels["onward_weeks"] = np.nanmean(onward_weeks, axis=-1)
     if recipe.days:

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-import forecasting.models
 from backend.planning import artefacts, queries
 from backend.planning.contests import KEPT_FORMER, crown, row_of
 from backend.planning.inputs import SEED
@@ -23,11 +22,10 @@ from backend.planning.models import ModelVersion
 from domain.errors import FieldError
 from domain.forecast import Forecast
 from forecasting.cards import Card, read_card
-from forecasting.models import Model, train
+from forecasting.models import SHIPPED, Model, train
 from forecasting.series import History
 
 LEAST_KNOWN = timedelta(days=4)
-WEIGHTS = Path(forecasting.models.__file__).parent / "weights"
 logger = logging.getLogger(__name__)
 _adapted: dict[tuple[int, str, tuple[str, ...], datetime], Model] = {}
 
@@ -105,7 +103,7 @@ def shipped_model(quantity: str, step: timedelta, steps: int) -> Path | None:
 
 def _shipped() -> list[tuple[Path, Card]]:
     found = []
-    for folder in sorted(path for path in WEIGHTS.glob("*") if path.is_dir()):
+    for folder in sorted(path for path in SHIPPED.glob("*") if path.is_dir()):
         try:
             found.append((folder, read_card(folder)))
         except FieldError as error:

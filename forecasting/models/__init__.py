@@ -19,7 +19,9 @@ from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.models.transformer import Transformer
 from forecasting.series import History
 
-__all__ = ["MODELS", "Model", "forecast_sites", "load_model", "train"]
+__all__ = ["MODELS", "SHIPPED", "Model", "forecast_sites", "load_model", "train"]
+
+SHIPPED = Path(__file__).parent / "weights"
 
 MODELS: dict[str, type[Model]] = {
     model.name: model for model in (SeasonalNaive, Linear, LightGBM, LSTM, Transformer, Hybrid)

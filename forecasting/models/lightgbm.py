@@ -72,7 +72,11 @@ class LightGBM(Located):
         least, low = np.nanquantile(history.values, [EXTREME, SELDOM])
         logarithmic = bool(least >= 0 and low > 0)
         boosters = [
-            lightgbm.train(parameters | _objective(logarithmic), _dataset(given, guess, logarithmic), count)
+            lightgbm.train(
+                parameters | _objective(logarithmic=logarithmic),
+                _dataset(given, guess, logarithmic=logarithmic),
+                count,
+            )
             for count, guess in zip(trees, _guesses(anchor, given.features, given.leads), strict=True)
         ]
         return cls(
@@ -179,7 +183,7 @@ def _scores(booster: lightgbm.Booster, rows: NDArray[np.float32], first: int, co
     )
 
 
-def _dataset(given: Examples, guess: FloatArray, logarithmic: bool) -> lightgbm.Dataset:  # noqa: FBT001
+def _dataset(given: Examples, guess: FloatArray, *, logarithmic: bool) -> lightgbm.Dataset:
     usable = given.usable
     weight = np.broadcast_to(given.importance**2, given.value.shape)
     label = given.departure(guess)[usable]
@@ -195,7 +199,7 @@ def _dataset(given: Examples, guess: FloatArray, logarithmic: bool) -> lightgbm.
     )
 
 
-def _objective(logarithmic: bool) -> dict[str, Any]:  # noqa: FBT001
+def _objective(*, logarithmic: bool) -> dict[str, Any]:
     return {"objective": "tweedie", "tweedie_variance_power": POWER} if logarithmic else {"objective": "l2"}
 
 

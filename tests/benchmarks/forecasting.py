@@ -23,7 +23,7 @@ from domain.time import TimeGrid
 from forecasting import shipped
 from forecasting.backtest import Backtest, backtest, rolling_origins
 from forecasting.examples import values_at
-from forecasting.models import Model, load_model, train
+from forecasting.models import SHIPPED, Model, load_model, train
 from forecasting.models.hybrid import MEMBERS, Hybrid
 from forecasting.series import DAY, FloatArray, History, IntArray
 from tests.benchmarks.forecast_tasks import HOUR, ROOT, TASKS, Task, split
@@ -135,7 +135,7 @@ def _hybrids(results: list[Result]) -> Iterator[Row]:
 
 def serving(count: int) -> list[Row]:
     """A day ahead of ``count`` homes, of which four weeks are known, by the model that ships."""
-    model = load_model(ROOT / "forecasting" / "models" / "weights" / "lightgbm-load-1h")
+    model = load_model(SHIPPED / "lightgbm-load-1h")
     start = datetime(2026, 6, 1, tzinfo=UTC)
     hours = np.arange(SERVED_DAYS * 24)
     rng = np.random.default_rng(SEED)

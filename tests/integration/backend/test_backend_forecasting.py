@@ -81,7 +81,7 @@ def _models(settings, tmp_path, monkeypatch):
     for model in (Week, Lucky):
         monkeypatch.setitem(MODELS, model.name, model)
     monkeypatch.setattr(Week, "fitted", [])
-    monkeypatch.setattr(serving, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(serving, "SHIPPED", tmp_path / "weights")
     monkeypatch.setattr(serving, "_adapted", {})
     artefacts._loaded.cache_clear()
 

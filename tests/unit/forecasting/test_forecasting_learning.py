@@ -144,10 +144,11 @@ def test_a_small_sample_of_misses_gives_intervals_that_hold(homes):
     features = build(Vista.at(history, origins), np.zeros((len(origins), 1), dtype=int))
     spread = features.spread[..., 0] * features.scale
     rng = np.random.default_rng(8)
+    few = replace(
+        features, **{name: getattr(features, name)[:, :14] for name in ("table", "scale", "base", "spread")}
+    )
     held = []
     for _ in range(200):
-        few = replace(features, scale=features.scale[:, :14], base=features.base[:, :14])
-        few = replace(few, table=features.table[:, :14], spread=features.spread[:, :14])
         centre = np.zeros((1, 14, 1))
         missed = rng.normal(size=(1, 14, 1)) * spread[:, :14, None]
         offsets = calibrated_on([few], centre, missed, days=1e6, before=NONE).offsets[0, 0]

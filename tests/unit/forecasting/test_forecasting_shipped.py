@@ -7,16 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import forecasting.models
 from domain.time import TimeGrid
 from forecasting.backtest import backtest, rolling_origins
 from forecasting.cards import load_artefact, read_card
 from forecasting.evaluation import score
-from forecasting.models import train
+from forecasting.models import SHIPPED, train
 from forecasting.series import DAY, History
 from forecasting.shipped import QUANTITIES, hourly
 
-WEIGHTS = Path(forecasting.models.__file__).parent / "weights"
 DATA = Path(__file__).parents[3] / "data" / "buildings" / "fontana_buildings_01_11.csv.gz"
 COLUMNS = {"load": "load_kwh", "pv": "pv_w_per_kwp"}
 HOUR = timedelta(hours=1)
@@ -24,7 +22,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_a_shipped_model_is_better_than_naive_in_homes_that_it_has_never_seen(quantity):
-    (folder,) = WEIGHTS.glob(f"*-{quantity}-1h")
+    (folder,) = SHIPPED.glob(f"*-{quantity}-1h")
     card = read_card(folder)
     assert card.quantity == quantity
     assert card.trained_at <= datetime(2017, 1, 1, tzinfo=UTC)

@@ -87,7 +87,7 @@ def _parser(given: list[str]) -> ArgumentParser:
         "--origin-every", type=_duration, default=timedelta(days=1), help="for the card's figures (1d)"
     )
     command.add_argument("--out", type=Path, required=True, help="folder to write")
-    command.set_defaults(refit_every=None)
+    command.set_defaults(refit_every=None, anew=False)
 
     for name, text in ROOMS.items():
         if name in given[:1]:
@@ -131,6 +131,7 @@ def _describe_origins(command: ArgumentParser, *, train_end_needed: bool = True)
     command.add_argument("--origin-every", type=_duration, required=True, help="such as 1h")
     command.add_argument("--train-end", type=_instant, required=train_end_needed, help="such as 2022-01-01")
     command.add_argument("--refit-every", type=_duration, help="adapt to what has come since, such as 7d")
+    command.add_argument("--anew", action="store_true", help="learn all anew then, not only what is cheap")
 
 
 def _duration(text: str) -> timedelta:

@@ -30,6 +30,18 @@ class Backtest:
     actual: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """How often a model is adapted (``Model.adapted``), or learnt ``anew`` (``Model.relearned``)."""
+
+    every: timedelta
+    anew: bool = False
+
+    def __post_init__(self) -> None:
+        if self.every <= timedelta(0):
+            raise FieldError("refit.every", f"must be positive, got {self.every}")
+
+
 def rolling_origins(first: datetime, last: datetime, every: timedelta) -> list[datetime]:
     """``first``, ``first + every``, ... not later than ``last``."""
     return [first + i * every for i in range((last - first) // every + 1)]
@@ -41,25 +53,23 @@ def backtest(
     *,
     origins: Sequence[datetime],
     horizon: int,
-    refit_every: timedelta | None = None,
+    refit: Refit | None = None,
 ) -> Backtest:
     """Forecasts issued at each of ``origins`` (increasing, on the grid) from what was known at that time.
 
-    With ``refit_every`` the model is adapted (``Model.adapted``) whenever so much time has passed, each time
-    to no more than what was known then. FieldError(code="leak") when an origin precedes the end of training.
+    ``refit`` says how often and how the model is brought up to date, each time from no more than what was
+    known then. FieldError(code="leak") when an origin precedes the end of training.
     """
     if not origins:
         raise FieldError("origins", "must not be empty")
-    if refit_every is not None and refit_every <= timedelta(0):
-        raise FieldError("refit_every", f"must be positive, got {refit_every}")
     model.require_usable(history, require_utc(origins[0], "origins"), horizon)
     positions = np.array([(origin - history.grid.start) // history.grid.step for origin in origins])
     parts: list[FloatArray] = []
-    adapted_at = origins[0]
-    for part in _blocks(origins, refit_every):
+    for part in _blocks(origins, refit):
         first = origins[part[0]]
-        if first > adapted_at:
-            model, adapted_at = model.adapted(history.as_of(first), at=first), first
+        if refit and part[0]:
+            refitted = model.relearned if refit.anew else model.adapted
+            model = refitted(history.as_of(first), at=first)
         parts += [
             model.quantiles(Vista.at(history, positions[some]), horizon)
             for some in np.split(part, range(ORIGINS_AT_ONCE, len(part), ORIGINS_AT_ONCE))
@@ -72,11 +82,11 @@ def backtest(
     )
 
 
-def _blocks(origins: Sequence[datetime], every: timedelta | None) -> list[IntArray]:
+def _blocks(origins: Sequence[datetime], refit: Refit | None) -> list[IntArray]:
     """Numbers of the origins that share one state of the model."""
-    if every is None:
+    if refit is None:
         return [np.arange(len(origins))]
-    block = np.array([(origin - origins[0]) // every for origin in origins])
+    block = np.array([(origin - origins[0]) // refit.every for origin in origins])
     return np.split(np.arange(len(origins)), np.flatnonzero(np.diff(block)) + 1)
 
 

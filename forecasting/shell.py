@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain.errors import FieldError
 from forecasting import evaluation
-from forecasting.backtest import Backtest, backtest, rolling_origins
+from forecasting.backtest import Backtest, Refit, backtest, rolling_origins
 from forecasting.cards import CARD_FILE, load_artefact, read_card, write_card
 from forecasting.models import MODELS, Model, train
 from forecasting.models.base import resolved
@@ -131,12 +131,24 @@ def _trained_forecasts(
         end = _instant(options.train_end, history)
     origins = _origins(options, history, end)
     model = train(name, history.as_of(end), trained_at=end, seed=options.seed, horizon=options.horizon)
-    return backtest(model, history, origins=origins, horizon=options.horizon, refit_every=options.refit_every)
+    return _backtest(options, model, history, origins)
 
 
 def _forecasts(options: Namespace, model: Model, history: History, *, first: datetime) -> Backtest:
     origins = _origins(options, history, _instant(first, history))
-    return backtest(model, history, origins=origins, horizon=options.horizon, refit_every=options.refit_every)
+    return _backtest(options, model, history, origins)
+
+
+def _backtest(options: Namespace, model: Model, history: History, origins: list[datetime]) -> Backtest:
+    return backtest(model, history, origins=origins, horizon=options.horizon, refit=_refit(options))
+
+
+def _refit(options: Namespace) -> Refit | None:
+    if options.refit_every is not None:
+        return Refit(options.refit_every, anew=options.anew)
+    if options.anew:
+        raise FieldError("--anew", "needs --refit-every, which says how often")
+    return None
 
 
 def _origins(options: Namespace, history: History, first: datetime) -> list[datetime]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backend.market import queries as market
 from backend.market.models import DeliveryInterval
 from backend.planning import queries as planning
-from backend.planning.models import ForecastRun, SiteForecast, SitePlan
+from backend.planning.models import SiteForecast, SitePlan
 from backend.registry import queries as registry
 from backend.registry.models import Community, Site
 from backend.settlement import queries as settlement
@@ -112,12 +112,7 @@ def expected(grid: TimeGrid, sites: list[Site], quantity: str, now: datetime) ->
     """Forecast energy of all sites, kWh of shape (3, T): 10 %, 50 %, 90 %; NaN where one's is missing."""
     found = np.full((3, len(grid)), np.nan)
     newest = planning.newest_rolling_run(now)
-    runs = ForecastRun.objects.filter(
-        kind=ForecastRun.Kind.ROLLING,
-        model_name=planning.SERVING_MODEL,
-        issued_at__gte=grid.start,
-        issued_at__lt=min(grid.end, now),
-    )
+    runs = planning.rolling_runs().filter(issued_at__gte=grid.start, issued_at__lt=min(grid.end, now))
     wanted = {*runs.values_list("pk", flat=True), *([newest.pk] if newest else [])}
     by_run: dict[int, list[SiteForecast]] = {}
     for stored in SiteForecast.objects.select_related("run").filter(

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from backend.kpi import queries
 from backend.market import queries as market
-from backend.planning import queries as planning
 from backend.planning.models import ForecastRun, SiteForecast
 from backend.registry import queries as registry
 from backend.registry.models import Community, Site
@@ -132,7 +131,7 @@ def without_community(
 def forecast_errors(
     grid: TimeGrid, sites: list[Site], energy: dict[int, SiteEnergy]
 ) -> dict[str, dict[str, float | None]]:
-    """Mean absolute error of the first interval of each forecast, per site, kWh, by quantity and model."""
+    """Mean absolute error of the first interval of each forecast, per site, kWh, by quantity and role."""
     runs = ForecastRun.objects.filter(
         kind=ForecastRun.Kind.ROLLING, issued_at__gte=grid.start, issued_at__lt=grid.end
     )
@@ -142,16 +141,13 @@ def forecast_errors(
         measured_kwh = actual[grid.index(stored.start)] / WH_PER_KWH
         median_kwh = stored.to_domain().quantile(0.5)[0] * grid.step_h
         if np.isfinite(measured_kwh):
-            errors.setdefault((stored.run.model_name, stored.quantity), []).append(
-                abs(measured_kwh - median_kwh)
-            )
-    models = (planning.SERVING_MODEL, planning.REFERENCE_MODEL)
+            errors.setdefault((stored.run.role, stored.quantity), []).append(abs(measured_kwh - median_kwh))
     return {
         quantity: {
-            f"{model}_mae_kwh": round(float(np.mean(errors[model, quantity])), 4)
-            if (model, quantity) in errors
+            f"{role}_mae_kwh": round(float(np.mean(errors[role, quantity])), 4)
+            if (role, quantity) in errors
             else None
-            for model in models
+            for role in ForecastRun.Role
         }
         for quantity in ("load", "pv")
     }

@@ -122,10 +122,10 @@ class MemberReportSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class ModelErrorSerializer(serializers.Serializer[dict[str, Any]]):
-    """Mean absolute error one interval ahead, per site, kWh."""
+    """Mean absolute error one interval ahead, per site, kWh: what is planned with, and the reference."""
 
-    lightgbm_mae_kwh = serializers.FloatField(allow_null=True)
-    seasonal_naive_mae_kwh = serializers.FloatField(allow_null=True)
+    served_mae_kwh = serializers.FloatField(allow_null=True)
+    reference_mae_kwh = serializers.FloatField(allow_null=True)
 
 
 class ForecastErrorSerializer(serializers.Serializer[dict[str, Any]]):

@@ -152,7 +152,7 @@ class DriftAlarm(models.Model):
 
 
 class ForecastRun(models.Model):
-    """One issue of forecasts by one model for all sites."""
+    """One issue of forecasts for all sites: those that are planned with, or the reference's."""
 
     class Kind(models.TextChoices):
         """Day-ahead runs are issued at local midnight, rolling ones at every interval."""
@@ -160,8 +160,14 @@ class ForecastRun(models.Model):
         DAY_AHEAD = "day_ahead"
         ROLLING = "rolling"
 
+    class Role(models.TextChoices):
+        """Whatever model serves, its errors are told beside the reference's."""
+
+        SERVED = "served"
+        REFERENCE = "reference"
+
     kind = models.CharField(max_length=10, choices=Kind)
-    model_name = models.CharField(max_length=40)
+    role = models.CharField(max_length=10, choices=Role)
     issued_at = models.DateTimeField()
     served = models.JSONField(
         default=dict, help_text="by quantity: which models forecast how many sites, and why"
@@ -169,11 +175,11 @@ class ForecastRun(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=["kind", "model_name", "issued_at"], name="forecast_run_once"),
+            models.UniqueConstraint(fields=["kind", "role", "issued_at"], name="forecast_run_once"),
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.model_name} {self.issued_at:%Y-%m-%dT%H:%MZ}"
+        return f"{self.kind} {self.role} {self.issued_at:%Y-%m-%dT%H:%MZ}"
 
 
 class SiteForecast(models.Model):
@@ -182,7 +188,7 @@ class SiteForecast(models.Model):
     run = models.ForeignKey(ForecastRun, on_delete=models.CASCADE, related_name="forecasts")
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="forecasts")
     quantity = models.CharField(max_length=8, choices=QUANTITY_CHOICES)
-    model_name = models.CharField(max_length=40, blank=True, help_text="of the model that made it")
+    model_name = models.CharField(max_length=40, help_text="of the model that made it")
     start = models.DateTimeField()
     step_s = models.PositiveIntegerField()
     available_at = models.DateTimeField()
@@ -206,7 +212,7 @@ class SiteForecast(models.Model):
             available_at=self.available_at,
             levels=tuple(self.levels),
             power_kw=values,
-            model=self.model_name or self.run.model_name,
+            model=self.model_name,
         )
 
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from backend.planning.models import (
     Contest,
     DriftAlarm,
@@ -14,7 +16,6 @@ from backend.planning.models import (
     Tuning,
 )
 
-SERVING_MODEL = "lightgbm"  # the name of serving runs, whichever model serves: ForecastRun.served says which
 REFERENCE_MODEL = "seasonal_naive"
 
 
@@ -74,29 +75,24 @@ def newest_checks() -> list[DriftCheck]:
     return list(DriftCheck.objects.order_by("quantity", "-as_of").distinct("quantity"))
 
 
+def rolling_runs() -> QuerySet[ForecastRun]:
+    """The rolling runs that served."""
+    return ForecastRun.objects.filter(kind=ForecastRun.Kind.ROLLING, role=ForecastRun.Role.SERVED)
+
+
 def rolling_run(issued_at: datetime) -> ForecastRun | None:
     """The rolling run that served at ``issued_at``, or None."""
-    return ForecastRun.objects.filter(
-        kind=ForecastRun.Kind.ROLLING, model_name=SERVING_MODEL, issued_at=issued_at
-    ).first()
+    return rolling_runs().filter(issued_at=issued_at).first()
 
 
 def issued_run(issued_at: datetime) -> ForecastRun:
     """The same run; ForecastRun.DoesNotExist when it was not issued yet."""
-    return ForecastRun.objects.get(
-        kind=ForecastRun.Kind.ROLLING, model_name=SERVING_MODEL, issued_at=issued_at
-    )
+    return rolling_runs().get(issued_at=issued_at)
 
 
 def newest_rolling_run(before: datetime) -> ForecastRun | None:
     """The newest rolling run that served at or before an instant."""
-    return (
-        ForecastRun.objects.filter(
-            kind=ForecastRun.Kind.ROLLING, model_name=SERVING_MODEL, issued_at__lte=before
-        )
-        .order_by("-issued_at")
-        .first()
-    )
+    return rolling_runs().filter(issued_at__lte=before).order_by("-issued_at").first()
 
 
 def forecasts_of(run: ForecastRun) -> dict[tuple[int, str], SiteForecast]:

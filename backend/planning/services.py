@@ -113,29 +113,29 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
     issued, served = _issued(community, as_of)
     with transaction.atomic():
         for kind in kinds:
-            for name in (queries.SERVING_MODEL, queries.REFERENCE_MODEL):
-                facts = served if name == queries.SERVING_MODEL else {}
+            for role in ForecastRun.Role:
+                facts = served if role == ForecastRun.Role.SERVED else {}
                 run, fresh = ForecastRun.objects.get_or_create(
-                    kind=kind, model_name=name, issued_at=as_of, defaults={"served": facts}
+                    kind=kind, role=role, issued_at=as_of, defaults={"served": facts}
                 )
                 if fresh:
                     SiteForecast.objects.bulk_create(
                         _stored(run, quantity, site, forecast)
-                        for issuer, quantity, site, forecast in issued
-                        if issuer == name
+                        for issued_as, quantity, site, forecast in issued
+                        if issued_as == role
                     )
     return queries.issued_run(as_of)
 
 
 def _issued(
     community: Community, as_of: datetime
-) -> tuple[list[tuple[str, str, Site, Forecast]], dict[str, Any]]:
+) -> tuple[list[tuple[ForecastRun.Role, str, Site, Forecast]], dict[str, Any]]:
     """Served and reference forecasts, by quantity, of the sites of which every quantity can be forecast.
 
     Beside them, by quantity, which models served.
     """
     steps = len(horizon_grid(community, as_of))
-    known: defaultdict[tuple[str, str], dict[str, Forecast]] = defaultdict(dict)
+    known: defaultdict[tuple[ForecastRun.Role, str], dict[str, Forecast]] = defaultdict(dict)
     facts = {}
     for quantity in QUANTITIES:
         concerned = sites_with(quantity)
@@ -144,21 +144,21 @@ def _issued(
         past = history(community, quantity, as_of, concerned)
         served = serve(quantity, past, as_of=as_of, steps=steps)
         facts[quantity] = served.facts
-        for name, forecasts in (
-            (queries.SERVING_MODEL, served.forecasts),
-            (queries.REFERENCE_MODEL, served.reference),
+        for role, forecasts in (
+            (ForecastRun.Role.SERVED, served.forecasts),
+            (ForecastRun.Role.REFERENCE, served.reference),
         ):
             for series, forecast in forecasts.items():
-                known[name, series][quantity] = forecast
+                known[role, series][quantity] = forecast
     issued = []
     for site in registry.sites():
         quantities = QUANTITIES if site.pv_nominal_kw > 0 else ("load",)
-        for name in (queries.SERVING_MODEL, queries.REFERENCE_MODEL):
-            found = known[name, str(site.pk)]
+        for role in ForecastRun.Role:
+            found = known[role, str(site.pk)]
             if len(found) == len(quantities):
-                issued += [(name, quantity, site, forecast) for quantity, forecast in found.items()]
+                issued += [(role, quantity, site, forecast) for quantity, forecast in found.items()]
             else:
-                logger.warning("no %s forecast for %s: too little is known of it", name, site)
+                logger.warning("no %s forecast for %s: too little is known of it", role, site)
     return issued, facts
 
 

@@ -87,6 +87,10 @@ class Model(ABC):
         """This model, with what is cheap to learn learnt anew from what was known at ``at``."""
         return self
 
+    def relearned(self, history: History, *, at: datetime) -> Self:
+        """This model, with all but its choices learnt anew from what was known at ``at``."""
+        return self.adapted(history, at=at)
+
     def forecast_known(self, history: History, *, issued_at: datetime, horizon: int) -> dict[str, Forecast]:
         """One forecast for each series of which enough is known, by name.
 

@@ -163,6 +163,12 @@ class Located(Model):
         adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
         return replace(adapted, trained_at=at, grown_at=grown_at)
 
+    def relearned(self, history: History, *, at: datetime) -> Self:
+        """See ``Model.relearned``: as adapted, and the centre learnt from all that is known."""
+        adapted = self.adapted(history, at=at)
+        lesson = Lesson(history.as_of(at), at, self.horizon, self.seed, self.settings, self.recipe)
+        return replace(self.learn(lesson, adapted), calibration=adapted.calibration)
+
     def renewed(self, history: History) -> Self:  # noqa: ARG002 - some models have nothing that is cheap to learn
         """This model with what is cheap to learn learnt anew from all of ``history``."""
         return self

@@ -1,7 +1,7 @@
 """Every forecasting model on the last fifth of seven kinds of series, beside naive, plain and public peers.
 
-Each model learns once, on what precedes the test, and is adapted each week to what is known by then. The
-hybrid's members are what they would be alone, so they are trained with it.
+Each model learns once, on what precedes the test, and each week is adapted to what is known by then, or
+learnt anew where the task says so. The hybrid is trained once, and its members with it.
 """
 
 import logging
@@ -21,7 +21,7 @@ import pandas as pd
 
 from domain.time import TimeGrid
 from forecasting import shipped
-from forecasting.backtest import Backtest, backtest, rolling_origins
+from forecasting.backtest import Backtest, Refit, backtest, rolling_origins
 from forecasting.examples import values_at
 from forecasting.models import SHIPPED, Model, load_model, train
 from forecasting.models.hybrid import MEMBERS, Hybrid
@@ -82,7 +82,9 @@ def _judged(number: int, *, peers: bool = True, only: str = "") -> Result:
         said |= _peers(task, history)
     origins = rolling_origins(end, history.grid.end - task.horizon * HOUR, HOUR)
     for name, model in _models(history.as_of(end), task.horizon, only, result.seconds):
-        found = backtest(model, history, origins=origins, horizon=task.horizon, refit_every=WEEK)
+        found = backtest(
+            model, history, origins=origins, horizon=task.horizon, refit=Refit(WEEK, anew=task.anew)
+        )
         said[name] = found.quantiles[..., MIDDLE]
         result.covered[name] = 100 * _covered(found)
     for name, values in said.items():

@@ -69,7 +69,7 @@ def test_members_without_data_have_figures(town):
     assert {m["saved_micro"] for m in report["members"]} == {0}
     assert report["load_kwh"] == report["peak_import_kw"] == 0
     assert report["self_sufficiency"] is None
-    assert report["forecast_error"]["pv"] == {"lightgbm_mae_kwh": None, "seasonal_naive_mae_kwh": None}
+    assert report["forecast_error"]["pv"] == {"served_mae_kwh": None, "reference_mae_kwh": None}
     assert (report["intervals"], report["settled_intervals"], report["unsettled_intervals"]) == (2, 0, 2)
     assert report["conserved"] is True
     assert got(client, "plan") == {"as_of": None, "method": "", "reason": "", "explanation": ""}

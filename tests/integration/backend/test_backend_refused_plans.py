@@ -10,7 +10,6 @@ from town import BATTERY, HOUR, OPENED, meter_id
 from backend import pipeline
 from backend.dispatch.models import Command
 from backend.planning.models import ForecastRun, SiteForecast, SitePlan
-from backend.planning.queries import SERVING_MODEL
 from backend.telemetry import services as telemetry
 from ess import scheduler
 from ess.plan import SolverError
@@ -41,7 +40,7 @@ def planned(town, monkeypatch):
     telemetry.import_readings([row(meter_id("ben", "battery"), OPENED - HOUR, (0, 0), soc="6000")])
     town.to(OPENED)
     run = ForecastRun.objects.create(
-        kind=ForecastRun.Kind.ROLLING, model_name=SERVING_MODEL, issued_at=OPENED
+        kind=ForecastRun.Kind.ROLLING, role=ForecastRun.Role.SERVED, issued_at=OPENED
     )
     site = town.meter("ben").site
     for quantity, power_kw in (("load", [0.5] * 24), ("pv", [3.0] * 6 + [0.0] * 18)):

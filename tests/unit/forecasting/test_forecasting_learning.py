@@ -10,7 +10,7 @@ from domain.errors import FieldError
 from domain.time import TimeGrid
 from forecasting.anchor import Anchor
 from forecasting.averaging import weights_of
-from forecasting.backtest import backtest, rolling_origins
+from forecasting.backtest import Refit, backtest, rolling_origins
 from forecasting.calibration import NONE, NORMAL, Calibration, calibrated_on
 from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
@@ -176,7 +176,8 @@ def test_adapting_follows_what_has_changed(homes):
     assert width(adapted) < 0.9 * width(model)
 
 
-def test_adapting_in_a_backtest_looks_at_no_more_than_was_known(homes):
+@pytest.mark.parametrize("anew", [False, True])
+def test_refitting_in_a_backtest_looks_at_no_more_than_was_known(homes, anew):
     history = homes(n=1, days=100)
     end = history.grid.start + 60 * DAY
     model = train("linear", history.as_of(end), trained_at=end, seed=1)
@@ -186,7 +187,13 @@ def test_adapting_in_a_backtest_looks_at_no_more_than_was_known(homes):
     cut = (last - history.grid.start) // HOUR
     changed[:, cut:] = 99
     one, two = (
-        backtest(model, replace(history, values=values), origins=origins, horizon=24, refit_every=7 * DAY)
+        backtest(
+            model,
+            replace(history, values=values),
+            origins=origins,
+            horizon=24,
+            refit=Refit(7 * DAY, anew=anew),
+        )
         for values in (history.values, changed)
     )
     assert np.array_equal(one.quantiles, two.quantiles)
@@ -194,8 +201,8 @@ def test_adapting_in_a_backtest_looks_at_no_more_than_was_known(homes):
     first_week = np.array(origins) < end + 7 * DAY
     assert np.array_equal(one.quantiles[:, first_week], fixed.quantiles[:, first_week])
     assert (one.quantiles != fixed.quantiles)[:, ~first_week].any(axis=(0, 2, 3)).all()
-    with pytest.raises(FieldError, match="refit_every"):
-        backtest(model, history, origins=origins, horizon=24, refit_every=timedelta(0))
+    with pytest.raises(FieldError, match=r"refit\.every: must be positive"):
+        Refit(timedelta(0))
 
 
 def test_choices_move_only_after_four_weeks_that_nobody_has_seen(homes):
@@ -219,3 +226,31 @@ def test_weights_favour_who_errs_less_and_sum_to_one():
     assert weights[1] < drawn[1] < 0.5
     assert drawn.sum() == pytest.approx(1)
     assert np.array_equal(weights_of(np.empty((0, 2)), even, 0.1), even)
+
+
+def test_learning_anew_finds_what_adapting_leaves_alone(homes):
+    history = homes(n=2, days=100)
+    values = history.values.copy()
+    cut = 50 * 24
+    once_a_week = np.arange(values.shape[1]) // 24 % 7 == 2
+    values[:, cut:] *= np.where(once_a_week[cut:], 5.0, 1.0)
+    history = replace(history, values=values)
+    end = history.grid.start + 50 * DAY
+    model = train(
+        "lightgbm", history.as_of(end), trained_at=end, seed=3, horizon=24, settings=SMALL["lightgbm"]
+    )
+    origins = rolling_origins(end, history.grid.end - DAY, timedelta(hours=7))
+    adapted, anew = (
+        backtest(model, history, origins=origins, horizon=24, refit=Refit(14 * DAY, anew=anew))
+        for anew in (False, True)
+    )
+
+    def missed(found):
+        late = found.issued_at >= np.datetime64((end + 28 * DAY).replace(tzinfo=None))
+        return np.abs(found.actual - found.quantiles[..., 3])[:, late].mean()
+
+    assert missed(anew) < 0.8 * missed(adapted)
+    at = end + 7 * DAY
+    soon = model.relearned(history, at=at)
+    assert (soon.trained_at, soon.seed, soon.settings, soon.grown_at) == (at, 3, model.settings, None)
+    assert (soon.trees, soon.share) == (model.trees, model.share)

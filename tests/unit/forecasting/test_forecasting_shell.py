@@ -13,6 +13,7 @@ import forecasting
 from domain.errors import FieldError
 from forecasting import shell as commands
 from forecasting.__main__ import ROOMS, main
+from forecasting.backtest import Refit
 from forecasting.models import MODELS
 from forecasting.table import HEADER, Layout, read_history
 
@@ -284,6 +285,7 @@ def test_missing_rows_are_gaps_only_when_asked(lines, shell):
         (["--known-ahead", "sun"], "line 1, column sun: is missing"),
         (["--csv", "."], ".: cannot be read: Is a directory"),
         (["--csv", "none.csv"], "none.csv: cannot be read: No such file"),
+        (["--anew"], "--anew: needs --refit-every"),
         (["--model-dir", "m"], "not allowed with argument"),
     ],
 )
@@ -305,7 +307,7 @@ def test_what_is_known_of_the_place_reaches_the_model(lines, shell, monkeypatch)
     monkeypatch.setattr(commands, "backtest", backtest)
     shell(
         lines, "--known-ahead", "wind", "--known-ahead-by", "36h", "--country", "br",
-        "--latitude", "-8.05", "--longitude=-34.9", "--refit-every", "7d",
+        "--latitude", "-8.05", "--longitude=-34.9", "--refit-every", "7d", "--anew",
     )  # fmt: skip
     shell(lines)
     (history, more), (_, plain) = seen
@@ -313,8 +315,8 @@ def test_what_is_known_of_the_place_reaches_the_model(lines, shell, monkeypatch)
     assert history.outlook[0, :9].tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
     assert (history.outlook_ahead, history.country) == (timedelta(hours=36), "BR")
     assert (history.latitude, history.longitude) == (-8.05, -34.9)
-    assert more["refit_every"] == timedelta(days=7)
-    assert plain["refit_every"] is None
+    assert more["refit"] == Refit(timedelta(days=7), anew=True)
+    assert plain["refit"] is None
 
 
 def test_output_is_whole_or_absent(lines, shell, tmp_path, monkeypatch):

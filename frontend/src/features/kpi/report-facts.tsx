@@ -8,9 +8,9 @@ import classes from "./report.module.css";
 export function ReportFacts({ report }: { report: Report }) {
   const text = useText();
   const format = useFormats();
-  const error = ({ lightgbm_mae_kwh: model, seasonal_naive_mae_kwh: naive }: Report["forecast_error"]["load"]) =>
+  const error = ({ served_mae_kwh: served, reference_mae_kwh: naive }: Report["forecast_error"]["load"]) =>
     text("report.errorValue", {
-      model: model === null ? "–" : format.energyKwh(model),
+      served: served === null ? "–" : format.energyKwh(served),
       naive: naive === null ? "–" : format.energyKwh(naive),
     });
   const facts = [

@@ -908,12 +908,12 @@ export interface components {
             lost: number | null;
             sites: components["schemas"]["SiteOutcome"][];
         };
-        /** @description Mean absolute error one interval ahead, per site, kWh. */
+        /** @description Mean absolute error one interval ahead, per site, kWh: of what is planned with, and of the reference. */
         ModelError: {
             /** Format: double */
-            lightgbm_mae_kwh: number | null;
+            served_mae_kwh: number | null;
             /** Format: double */
-            seasonal_naive_mae_kwh: number | null;
+            reference_mae_kwh: number | null;
         };
         /** @description A trained model, as registered; ``metrics`` are of the days it was judged on first, in kW. */
         ModelVersion: {

@@ -20,14 +20,19 @@ SHRINK = 40  # misses that weigh as much as what all leads and times of day have
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """``offsets`` (H, B, Q): quantiles of what was missed by lead and time of day, in units of the spread."""
+    """``offsets`` (H, B, Q): quantiles of what was missed by lead and time of day, in units of the spread.
+
+    H or B may be 1, where all leads or times of day are alike.
+    """
 
     offsets: FloatArray
 
     def around(self, features: Features, centre: FloatArray) -> FloatArray:
         """Quantiles at ``LEVELS`` around ``centre`` (N, O, H), shape (N, O, H, Q); the middle is it."""
         spread, band = _spread_and_band(features)
-        offsets = self.offsets[np.arange(centre.shape[-1]), band]
+        leads = centre.shape[-1]
+        shape = (max(leads, len(self.offsets)), BANDS, len(LEVELS))
+        offsets = np.broadcast_to(self.offsets, shape)[np.arange(leads), band]
         return centre[..., None] + offsets * spread[..., None]
 
     def dump(self) -> list[list[list[float]]]:

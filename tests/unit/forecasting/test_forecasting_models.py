@@ -162,6 +162,14 @@ def test_a_saved_model_says_the_same(name, homes, trained, tmp_path):
     assert {path.suffix for path in (tmp_path / "model").rglob("*.*")} <= {".json", ".txt", ".safetensors"}
 
 
+def test_a_member_of_the_hybrid_forecasts_by_itself(homes, trained):
+    history = homes()
+    for member in trained("hybrid", history).members:
+        said = powers(predict(member, history))
+        assert np.isfinite(said).all()
+        assert (said[..., 5] > said[..., 1]).all()
+
+
 def test_a_seed_decides_what_is_drawn(homes):
     history = homes(n=2, days=10)
     one, same, other = (

@@ -2,10 +2,15 @@
 
 import pytest
 from django.core.cache import cache
+from forecasters import DAYS, MIDNIGHT, Lucky, Week, meter_readings
 from town import Town
 
 from backend.chain.errors import ChainUnavailableError
+from backend.planning import artefacts, serving
 from backend.settlement import connection
+from backend.telemetry.models import Reading
+from forecasting.models import MODELS
+from forecasting.series import DAY
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +38,24 @@ def lasting_town(transactional_db):  # noqa: ARG001 - the database
     cache.clear()
     built = Town()
     return built.load(built.facts())
+
+
+@pytest.fixture
+def _forecasters(settings, tmp_path, monkeypatch):
+    """A registry of its own, without shipped models, and challengers that learn at once."""
+    settings.STATE_DIR = tmp_path / "state"
+    settings.FORECAST_CHALLENGERS = ["week", "lucky"]
+    for model in (Week, Lucky):
+        monkeypatch.setitem(MODELS, model.name, model)
+    monkeypatch.setattr(Week, "fitted", [])
+    monkeypatch.setattr(serving, "SHIPPED", tmp_path / "weights")
+    monkeypatch.setattr(serving, "_adapted", {})
+    artefacts._loaded.cache_clear()
+
+
+@pytest.fixture
+def known(town):
+    """Three weeks of readings until the first midnight, to which the clock is stepped."""
+    start = MIDNIGHT - DAYS * DAY
+    Reading.objects.bulk_create(meter_readings(town, start, DAYS * 24))
+    return town.to(MIDNIGHT)

@@ -1,0 +1,221 @@
+"""What serves a forecast: the champion, who stands in for it, and what is refused."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from forecasters import MIDNIGHT, Lucky, Week, champion, meter_readings, poison, served
+from test_backend_figures import got
+from town import HOUR, OPENED
+
+from backend.planning import artefacts, contests, services, serving
+from backend.planning.models import ModelVersion, SiteForecast
+from backend.registry.models import Community
+from backend.telemetry.models import Reading
+from domain.errors import FieldError
+from forecasting.backtest import backtest, rolling_origins
+from forecasting.cards import write_card
+from forecasting.models import train
+from forecasting.series import DAY, History
+
+pytestmark = pytest.mark.usefixtures("_forecasters")
+
+
+def pickle(version, settings):
+    (settings.STATE_DIR / version.path / "model.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+
+
+def lose(version, settings):  # noqa: ARG001 - one shape for all
+    artefacts.remove(version.path)
+
+
+def lead_outside(version, settings):
+    outside = settings.STATE_DIR / "elsewhere"
+    (settings.STATE_DIR / version.path).rename(outside)
+    ModelVersion.objects.filter(pk=version.pk).update(path="models/../elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("attack", "why"),
+    [
+        (poison, "was changed"),
+        (pickle, "model.pkl"),
+        (lose, "holds no model"),
+        (lead_outside, "outside the folder"),
+    ],
+)
+def test_an_artefact_that_was_touched_does_not_serve(known, settings, attack, why):  # noqa: ARG001 - the readings
+    services.train_models(MIDNIGHT)
+    attack(champion(), settings)
+    with pytest.raises(FieldError, match=why):
+        artefacts.load(champion())
+    facts = served()
+    assert facts["load"]["sites_by_model"] == {"seasonal_naive": 3}
+    assert why in facts["load"]["passed_over"][0]
+    assert facts["pv"]["sites_by_model"] == {"week": 1}
+
+
+def raising(*_):
+    raise RuntimeError("no such device")
+
+
+@pytest.mark.parametrize(
+    ("say", "why"),
+    [
+        (raising, "no such device"),
+        (lambda q: q[..., ::-1], "cross"),
+        (lambda q: np.where(q > 0, np.nan, np.nan), "no finite forecast of 3 sites"),
+        (lambda q: q + np.inf, "no finite forecast of 3 sites"),
+    ],
+    ids=["raises", "crosses", "is NaN", "is infinite"],
+)
+def test_the_former_champion_stands_in_and_then_the_reference(known, monkeypatch, say, why):  # noqa: ARG001 - the readings
+    services.train_models(MIDNIGHT)
+    former = champion()
+    contests.retire(former, MIDNIGHT)
+    path = former.path.replace("week", "lucky")
+    with artefacts.stored(path) as folder:
+        past = services.history(Community.objects.get(), "load", MIDNIGHT, services.sites_with("load"))
+        train("lucky", past, trained_at=MIDNIGHT, seed=1).save(folder)
+        digest = artefacts.artefact_digest(folder)
+    broken = ModelVersion.objects.get(name="lucky", quantity="load")
+    ModelVersion.objects.filter(pk=broken.pk).update(path=path, artefact_sha256=digest)
+    broken.refresh_from_db()
+    contests.crown(broken, MIDNIGHT)
+    assert served()["load"] == {"sites_by_model": {"lucky": 3}, "passed_over": []}
+
+    said = Lucky.quantiles
+    monkeypatch.setattr(Lucky, "quantiles", lambda self, *given: say(said(self, *given)))
+    facts = served()["load"]
+    assert facts["sites_by_model"] == {"week": 3}
+    assert len(facts["passed_over"]) == 1
+    assert why in facts["passed_over"][0]
+
+    monkeypatch.setattr(Week, "quantiles", raising)
+    facts = served()["load"]
+    assert facts["sites_by_model"] == {"seasonal_naive": 3}
+    assert len(facts["passed_over"]) == 2
+
+
+def test_a_site_that_the_champion_cannot_forecast_is_left_to_the_next(known, monkeypatch):  # noqa: ARG001 - the readings
+    services.train_models(MIDNIGHT)
+    said = Week.quantiles
+
+    def all_but_one(self, *given):
+        quantiles = said(self, *given)
+        quantiles[0] = np.nan
+        return quantiles
+
+    monkeypatch.setattr(Week, "quantiles", all_but_one)
+    facts = served()["load"]
+    assert facts["sites_by_model"] == {"seasonal_naive": 1, "week": 2}
+    assert "1 sites" in facts["passed_over"][0]
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    """A folder with a pre-trained model for load, as they lie beside the models' code."""
+    folder = tmp_path / "weights" / "week-load"
+    hours = np.arange(40 * 24)
+    values = (
+        1 + 0.5 * np.sin(2 * np.pi * hours / 24) + np.random.default_rng(2).normal(0, 0.1, (2, len(hours)))
+    )
+    grid = services.TimeGrid(datetime(2017, 1, 1, tzinfo=UTC), HOUR, len(hours))
+    history = History(grid=grid, names=("a", "b"), values=values)
+    learned = history.as_of(grid.end - 7 * DAY)
+    model = train("week", learned, trained_at=learned.grid.end, seed=1)
+    model.save(folder)
+    origins = rolling_origins(learned.grid.end, grid.end - DAY, timedelta(hours=6))
+    write_card(
+        folder,
+        model,
+        history=learned,
+        judged=backtest(model, history, origins=origins, horizon=24),
+        seed=1,
+        settings={},
+        quantity="load",
+        command="made for this test",
+        intended_use="tests",
+    )
+    return folder
+
+
+def test_the_shipped_model_serves_before_anything_was_trained(known, shipped):
+    assert serving.shipped_model("load", HOUR, 24) == shipped
+    assert serving.shipped_model("pv", HOUR, 24) is None
+    assert serving.shipped_model("load", HOUR / 4, 96) is None
+    facts = served()
+    assert facts["load"]["sites_by_model"] == {"week": 3}
+    assert facts["pv"]["sites_by_model"] == {"seasonal_naive": 1}
+    first = champion()
+    assert first.shipped
+    assert first.crowned_at == MIDNIGHT
+    assert served() == facts
+    assert ModelVersion.objects.count() == 1
+
+    contest, _ = services.train_models(MIDNIGHT)
+    assert contest.incumbent == first
+    assert contest.entries[1]["part"] == "champion"
+    assert known.client("operator").get("/api/v1/planning/models").status_code == 200
+
+
+def test_the_champion_is_adapted_once_a_day_to_what_was_known_at_midnight(known, shipped, monkeypatch):  # noqa: ARG001 - it lies there
+    adapted = []
+
+    def watched(model, history, *, at):
+        adapted.append((at, history.grid.end))
+        return model
+
+    monkeypatch.setattr(Week, "adapted", watched)
+    served(MIDNIGHT)
+    for hours in (1, 23):
+        known.to(MIDNIGHT + hours * HOUR)
+        served(MIDNIGHT + hours * HOUR)
+    assert adapted == [(MIDNIGHT, MIDNIGHT)]
+    known.to(MIDNIGHT + DAY)
+    served(MIDNIGHT + DAY)
+    assert adapted[1:] == [(MIDNIGHT + DAY, MIDNIGHT + DAY)]
+    services.train_models(MIDNIGHT + DAY)
+    judged_from = MIDNIGHT + DAY - 7 * DAY
+    assert adapted[2:] == [
+        (judged_from, judged_from)
+    ]  # judged as it would have served, without the days since
+
+
+def test_a_shipped_model_that_was_changed_is_left_out(known, shipped):  # noqa: ARG001 - the readings
+    (shipped / "more.json").write_text("{}")
+    assert served()["load"]["sites_by_model"] == {"seasonal_naive": 3}
+    assert not ModelVersion.objects.exists()
+
+
+def test_the_shipped_model_waits_until_something_is_known(town, shipped):  # noqa: ARG001 - it lies there
+    Reading.objects.bulk_create(meter_readings(town, OPENED - 20 * HOUR, 20))
+    town.to(OPENED)
+    assert services.run_forecasts(OPENED).served["load"]["sites_by_model"] == {}
+    assert not ModelVersion.objects.exists()
+    assert not SiteForecast.objects.exists()
+
+
+@pytest.mark.parametrize(("who", "status"), [(None, 403), ("ana", 403), ("auditor", 200), ("operator", 200)])
+def test_who_may_see_the_models(town, who, status):
+    assert town.client(who).get("/api/v1/planning/models").status_code == status
+
+
+def test_operators_see_what_serves_and_why(known):
+    services.train_models(MIDNIGHT)
+    services.look_for_drift(MIDNIGHT)
+    services.run_forecasts(MIDNIGHT)
+    seen = got(known.client("operator"), "planning/models")
+    assert {s["quantity"]: s["sites_by_model"] for s in seen["served"]} == {
+        "load": {"week": 3},
+        "pv": {"week": 1},
+    }
+    champions = {v["quantity"]: v for v in seen["versions"] if v["status"] == "champion"}
+    assert champions["load"]["artefact_sha256"] == champion().artefact_sha256
+    assert len(champions["load"]["metrics"]["by_lead"]) == 24
+    assert champions["load"]["command"].startswith("python manage.py train_models --as-of")
+    assert {c["quantity"]: c["winner_id"] for c in seen["contests"]} == {
+        quantity: version["id"] for quantity, version in champions.items()
+    }
+    assert [check["error"]["alarm"] for check in seen["checks"]] == [None, None]
+    assert seen["alarms"] == []

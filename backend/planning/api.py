@@ -127,7 +127,11 @@ class ContestEntrySerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class ContestSerializer(serializers.Serializer[Any]):
-    """Who was judged on the newest days, and what came of it; nobody won where ``winner_id`` is null."""
+    """Who was judged on the newest days, and what came of it.
+
+    ``winner_id`` is null where nobody took the incumbent's place, and where the reference did, which has no
+    version: then its verdict is "better".
+    """
 
     quantity = serializers.ChoiceField(choices=QUANTITIES)
     as_of = serializers.DateTimeField()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from backend.planning.models import (
     Contest,
@@ -66,8 +66,10 @@ def open_alarms() -> list[DriftAlarm]:
 
 
 def alarms(*, newest: int) -> list[DriftAlarm]:
-    """The newest alarms, open or closed, newest first."""
-    return list(DriftAlarm.objects.order_by("-opened_at", "-pk")[:newest])
+    """Open alarms, then those that closed last."""
+    return list(
+        DriftAlarm.objects.order_by(F("closed_at").desc(nulls_first=True), "-opened_at", "-pk")[:newest]
+    )
 
 
 def newest_checks() -> list[DriftCheck]:

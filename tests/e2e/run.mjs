@@ -225,6 +225,20 @@ test("an operator compares methods on a day that is over", async () => {
   await operator.context().close();
 });
 
+test("an operator sees who forecasts, and whether anything drifts", async () => {
+  const operator = await operatorPage();
+  await goTo(operator, "Forecasts");
+  await operator.getByRole("heading", { name: /forecasts? the load of \d+ homes/ }).waitFor();
+  await shot(operator, "forecasts");
+  await accessible(operator);
+  await operator.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
+  await operator.setViewportSize({ width: 390, height: 844 });
+  await operator.waitForFunction(() => document.documentElement.scrollWidth === window.innerWidth);
+  await shot(operator, "phone-forecasts");
+  await accessible(operator);
+  await operator.context().close();
+});
+
 test("the pages hold in the dark, on a phone, without motion", async () => {
   await buyer.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
   await buyer.setViewportSize({ width: 390, height: 844 });

@@ -9,6 +9,7 @@ import { SignedIn } from "./signed-in";
 const Agreements = lazy(() => import("./routes/agreements"));
 const Bills = lazy(() => import("./routes/bills"));
 const Community = lazy(() => import("./routes/community"));
+const Forecasts = lazy(() => import("./routes/forecasts"));
 const Home = lazy(() => import("./routes/home"));
 const Login = lazy(() => import("./routes/login"));
 const Methods = lazy(() => import("./routes/methods"));
@@ -29,6 +30,7 @@ export function Router() {
               <Route path="/bills" element={<Bills />} />
               <Route path="/agreements" element={<Agreements />} />
               <Route path="/plant" element={<Plant />} />
+              <Route path="/forecasts" element={<Forecasts />} />
               <Route path="/methods" element={<Methods />} />
             </Route>
             <Route path="*" element={<NotFound />} />

@@ -15,6 +15,9 @@ const MARKS = {
   mined: "most",
   reverted: "cross",
   failed: "cross",
+  candidate: "ring",
+  champion: "full",
+  retired: "cross",
 } as const;
 
 type StateName = keyof typeof MARKS;

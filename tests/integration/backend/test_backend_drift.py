@@ -2,11 +2,11 @@
 
 import pytest
 from forecasters import MIDNIGHT, champion, due_stages, meter_readings, snapshot
-from town import HOUR
+from town import HOUR, OPENED
 
 from backend import pipeline
 from backend.market.models import AgentRound
-from backend.planning import services
+from backend.planning import queries, services
 from backend.planning.models import DriftAlarm, DriftCheck
 from backend.registry.models import Community
 from backend.telemetry.models import Reading
@@ -68,3 +68,12 @@ def test_stages_come_due_after_the_plan_of_their_instant(known):  # noqa: ARG001
     assert due_stages(MIDNIGHT + 6 * HOUR) == []  # its plan is not made
     AgentRound.objects.create(as_of=MIDNIGHT + 6 * HOUR, orders=0)
     assert due_stages(MIDNIGHT + 6 * HOUR) == [("look_for_drift", (MIDNIGHT + 6 * HOUR).isoformat())]
+
+
+def test_an_open_alarm_is_told_before_newer_ones_that_closed(town):  # noqa: ARG001 - the tables
+    rows = [("error", OPENED, None), ("input", OPENED + HOUR, OPENED + 2 * HOUR)]
+    for kind, opened_at, closed_at in rows:
+        facts = {"kind": kind, "opened_at": opened_at, "closed_at": closed_at, "figures": {}}
+        DriftAlarm.objects.create(quantity="load", **facts)
+    assert [alarm.kind for alarm in queries.alarms(newest=5)] == ["error", "input"]
+    assert [alarm.kind for alarm in queries.alarms(newest=1)] == ["error"]

@@ -21,12 +21,13 @@ const TRADE: Place = { to: "/trade", icon: "trade", label: "nav.trade" };
 const BILLS: Place = { to: "/bills", icon: "bills", label: "nav.bills" };
 const AGREEMENTS: Place = { to: "/agreements", icon: "agreements", label: "nav.agreements" };
 const PLANT: Place = { to: "/plant", icon: "plant", label: "nav.plant" };
+const FORECASTS: Place = { to: "/forecasts", icon: "forecast", label: "nav.forecasts" };
 const METHODS: Place = { to: "/methods", icon: "chart", label: "nav.methods" };
 
 const PLACES: Record<Me["role"], readonly Place[]> = {
   prosumer: [COMMUNITY, HOME, TRADE, BILLS, AGREEMENTS],
-  operator: [COMMUNITY, PLANT, METHODS, TRADE, BILLS],
-  auditor: [COMMUNITY, PLANT, TRADE, BILLS],
+  operator: [COMMUNITY, PLANT, FORECASTS, METHODS, TRADE, BILLS],
+  auditor: [COMMUNITY, PLANT, FORECASTS, TRADE, BILLS],
 };
 
 /** Left rail on wide screens, bottom bar on phones. */

@@ -638,7 +638,12 @@ export interface components {
             left_out: components["schemas"]["LeftOut"][];
             methods: components["schemas"]["MethodOutcome"][];
         };
-        /** @description Who was judged on the newest days, and what came of it; nobody won where ``winner_id`` is null. */
+        /**
+         * @description Who was judged on the newest days, and what came of it.
+         *
+         *     ``winner_id`` is null where nobody took the incumbent's place, and where the reference did, which has no
+         *     version: then its verdict is "better".
+         */
         Contest: {
             quantity: components["schemas"]["QuantityEnum"];
             /** Format: date-time */
@@ -908,7 +913,7 @@ export interface components {
             lost: number | null;
             sites: components["schemas"]["SiteOutcome"][];
         };
-        /** @description Mean absolute error one interval ahead, per site, kWh: of what is planned with, and of the reference. */
+        /** @description Mean absolute error one interval ahead, per site, kWh: what is planned with, and the reference. */
         ModelError: {
             /** Format: double */
             served_mae_kwh: number | null;

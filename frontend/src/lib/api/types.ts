@@ -33,5 +33,6 @@ export type Statement = Answer<"/api/v1/statements">;
 export type StatementLine = Statement["lines"][number];
 export type Plan = Answer<"/api/v1/plan">;
 export type Comparison = Answer<"/api/v1/planning/comparison">;
+export type Forecasting = Answer<"/api/v1/planning/models">;
 export type Report = Answer<"/api/v1/kpi/report">;
 export type PipelineStatus = Answer<"/api/v1/pipeline/status">;

@@ -21,7 +21,7 @@ from forecasting.vista import Vista
 VALIDATION_SHARE = 0.2
 VALIDATION_VALUES = 200_000
 ORIGINS_AT_ONCE = 256
-RECENT_DAYS = 28
+RECENT_DAYS, CHOICE_DAYS = 28, 14
 LEADS_PER_ORIGIN = 8
 
 
@@ -144,22 +144,25 @@ class Located(Model):
         return tidy(self.calibration.around(features, centre), vista)
 
     def adapted(self, history: History, *, at: datetime) -> Self:
-        """See ``Model.adapted``: choices and intervals by how the past four weeks were forecast.
+        """See ``Model.adapted``: intervals by how the past four weeks were forecast, choices by the past two.
 
-        Of a shorter history the second half is judged; what this model was trained on is not, and by fewer
-        days since then only the intervals are judged: choices stay.
+        Of a shorter history no more than the second half is judged, and never what this model was trained on:
+        choices stay until there are days enough since then.
         """
         past = history.as_of(at)
         grown_at = self.grown_at or self.trained_at
         unseen = (at - grown_at) // timedelta(days=1)
-        most = min(RECENT_DAYS, len(past.grid) // past.steps_per_day // 2)
-        days = min(most, unseen)
+        half = len(past.grid) // past.steps_per_day // 2
+        days = min(RECENT_DAYS, half, unseen)
         if days < 1:
             return self
         before = at - timedelta(days=days)
         origins = validation_origins(past, before, self.horizon)
         earlier = self.renewed(past.as_of(before))
-        earlier = earlier.judged(past, origins) if days == most else earlier
+        choosing = min(CHOICE_DAYS, half)
+        if days >= choosing:
+            newest = origins >= len(past.grid) - choosing * past.steps_per_day
+            earlier = earlier.judged(past, origins[newest])
         adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
         return replace(adapted, trained_at=at, grown_at=grown_at)
 

@@ -18,13 +18,12 @@ from domain.errors import FieldError
 from forecasting import metrics
 from forecasting.backtest import Backtest
 from forecasting.models import Model, load_model
-from forecasting.quantiles import LEVELS, MEDIAN
+from forecasting.quantiles import HIGH, LEVELS, LOW, MEDIAN
 from forecasting.series import History
 
 CARD_FILE = "card.json"
 KNOWN_SUFFIXES = {".json", ".txt", ".safetensors"}
 VERSIONED = ("numpy", "lightgbm", "torch")
-LOWEST, HIGHEST = LEVELS.index(0.1), LEVELS.index(0.9)
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -120,7 +119,7 @@ def figures(result: Backtest, lead: int | None = None) -> dict[str, float]:
         "rmse": metrics.rmse(actual, quantiles[:, MEDIAN]),
         "pinball": float(metrics.pinball(actual, quantiles, LEVELS).mean()),
         "crps": metrics.crps(actual, quantiles, LEVELS),
-        "coverage_80": metrics.coverage(actual, quantiles[:, LOWEST], quantiles[:, HIGHEST]),
+        "coverage_80": metrics.coverage(actual, quantiles[:, LOW], quantiles[:, HIGH]),
         "mean_abs_actual": float(np.abs(actual).mean()),
         "count": float(known.sum()),
     }

@@ -11,7 +11,7 @@ from domain.errors import FieldError
 from forecasting import metrics
 from forecasting.backtest import Backtest
 from forecasting.models.seasonal_naive import SeasonalNaive
-from forecasting.quantiles import LEVELS, MEDIAN
+from forecasting.quantiles import HIGH, LEVELS, LOW, MEDIAN
 from forecasting.series import BoolArray, FloatArray
 
 Loss = Literal["squared", "absolute"]
@@ -74,7 +74,6 @@ def score(result: Backtest, lead: int | None = None) -> Score:
     point = quantiles[..., MEDIAN]
     past = result.history.as_of(_first_issue(result)).values
     season = result.history.steps_per_day
-    low, high = (quantiles[..., LEVELS.index(level)] for level in (0.1, 0.9))
     return Score(
         count=int(np.isfinite(actual).sum()),
         mae=metrics.mae(actual, point),
@@ -84,7 +83,7 @@ def score(result: Backtest, lead: int | None = None) -> Score:
         mase=_or_nan(lambda: metrics.mase(actual, point, past=past, season=season)),
         pinball=float(metrics.pinball(actual, quantiles, LEVELS).mean()),
         crps=metrics.crps(actual, quantiles, LEVELS),
-        coverage_80=metrics.coverage(actual, low, high),
+        coverage_80=metrics.coverage(actual, quantiles[..., LOW], quantiles[..., HIGH]),
     )
 
 

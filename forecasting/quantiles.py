@@ -6,7 +6,7 @@ from forecasting.series import FloatArray
 from forecasting.vista import Vista
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-MEDIAN = LEVELS.index(0.5)
+LOW, MEDIAN, HIGH = (LEVELS.index(level) for level in (0.1, 0.5, 0.9))  # the 80 % band and its middle
 
 
 def sample_quantiles(sample: FloatArray, levels: tuple[float, ...] = LEVELS) -> FloatArray:

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from forecasting import metrics
 from forecasting.backtest import Backtest
 from forecasting.evaluation import aligned, compare, note, table
-from forecasting.quantiles import LEVELS, MEDIAN
+from forecasting.quantiles import HIGH, LEVELS, LOW, MEDIAN
 from forecasting.series import DAY, FloatArray, IntArray
 
 SIZE_IN = (9.0, 5.0)
@@ -130,7 +130,7 @@ def _by_lead(figure: Figure, *, results: Mapping[str, Backtest], unit: str) -> N
     for index, (name, result) in enumerate(results.items()):
         quantiles = result.quantiles
         error = metrics.by_lead(metrics.rmse, result.actual, quantiles[..., MEDIAN])
-        bounds = (quantiles[..., LEVELS.index(level)] for level in (0.1, 0.9))
+        bounds = (quantiles[..., LOW], quantiles[..., HIGH])
         inside = metrics.by_lead(metrics.coverage, result.actual, *bounds)
         hours = (np.arange(len(error)) + 1) * result.history.grid.step_h
         look = _look(index, len(error))

@@ -13,7 +13,7 @@ import pandas as pd
 from domain.battery import Battery
 from domain.errors import FieldError
 from forecasting.health.soc import paths, rank_persistence, soc_paths, soc_quantiles
-from forecasting.quantiles import LEVELS, MEDIAN
+from forecasting.quantiles import HIGH, LEVELS, LOW, MEDIAN
 from forecasting.series import BoolArray, FloatArray
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "telecom"
@@ -27,7 +27,6 @@ PAST_DAYS = 14
 TEST_SHARE = 0.2
 PATHS = 400
 UNCERTAIN = 0.01
-LOW, HIGH = LEVELS.index(0.1), LEVELS.index(0.9)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -42,9 +42,8 @@ WEIGHTS_FILE = "weights.safetensors"
 class Neural(Located):
     """A network gives ``(value / scale - guess) / spread``, where the guess is an ``Anchor``'s.
 
-    One pass of the encoder an origin reads the past week; all leads then share one head. ``steps`` is how
-    long it was trained: what was worth its while on the newest days of the first training, and a tenth more
-    in the second.
+    One pass of the encoder an origin reads the past week; all leads then share one head. ``steps`` is what
+    was worth its while on the newest days of the first training; every later one takes a tenth more.
     """
 
     SETTINGS: ClassVar = {
@@ -84,15 +83,15 @@ class Neural(Located):
             width=int(settings["width"]),
             dropout=settings["dropout"],
         )
-        steps = None if trial is None else min(int(trial.steps * 1.1) + 1, int(settings["steps"]))
+        told = None if trial is None else min(int(trial.steps * 1.1) + 1, int(settings["steps"]))
         with _reproducible(lesson.seed, device):
-            network, steps = _trained(Network(shape, cls.encoder(shape)).to(device), lessons, settings, steps)
+            network, found = _trained(Network(shape, cls.encoder(shape)).to(device), lessons, settings, told)
         return cls(
             **lesson.facts,
             features=given.features.names,
             anchor=anchor,
             network=network.cpu(),
-            steps=steps,
+            steps=found if trial is None else trial.steps,
         )
 
     def centre(self, vista: Vista, features: Features) -> FloatArray:

@@ -6,6 +6,7 @@ learnt anew where the task says so. The hybrid is trained once, and its members 
 
 import logging
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,10 +22,12 @@ import pandas as pd
 
 from domain.time import TimeGrid
 from forecasting import shipped
-from forecasting.backtest import Backtest, Refit, backtest, rolling_origins
+from forecasting.backtest import Refit, backtest, rolling_origins
 from forecasting.examples import values_at
+from forecasting.metrics import coverage, mae, mean_rmse, nrmse, rmse
 from forecasting.models import SHIPPED, Model, load_model, train
 from forecasting.models.hybrid import MEMBERS, Hybrid
+from forecasting.quantiles import HIGH, LOW, MEDIAN
 from forecasting.series import DAY, FloatArray, History, IntArray
 from tests.benchmarks.forecast_tasks import HOUR, ROOT, TASKS, Task, split
 from tests.benchmarks.registry import Row, at_least, at_most, best_of
@@ -34,7 +37,6 @@ SEED = 1
 WEEK = timedelta(days=7)
 PLAIN_LAGS = (1, 2, 3, 24, 48, 72, 168)
 COVERED = (77.0, 83.0)  # % of readings in the 80 % band
-LOWEST, MIDDLE, HIGHEST = 1, 3, 5
 PEERS = ROOT / "build" / "peers" / "3.3.0" / "bin" / "python"
 NAIVE, HYBRID = "seasonal naive", "hybrid"
 NOT_WORSE_ON = 7  # of the eight tasks, the hybrid than each of its members
@@ -60,13 +62,18 @@ def forecasting(scale: float) -> list[Row]:
     if not PEERS.exists():
         raise FileNotFoundError(f"{PEERS}: the public peers' environment, which `make bench-forecast` makes")
     with ProcessPoolExecutor(PROCESSES) as pool:
-        results = list(pool.map(_judged, range(len(TASKS))))
+        results = [_announced(result) for result in pool.map(_judged, range(len(TASKS)))]
     return [
         *(row for result in results for row in _told(result)),
         *_hybrids(results),
         *serving(SERVED),
         *shipping(),
     ]
+
+
+def _announced(result: Result) -> Result:
+    print(f"{result.task.name}: judged", file=sys.stderr, flush=True)
+    return result
 
 
 def _judged(number: int, *, peers: bool = True, only: str = "") -> Result:
@@ -85,8 +92,9 @@ def _judged(number: int, *, peers: bool = True, only: str = "") -> Result:
         found = backtest(
             model, history, origins=origins, horizon=task.horizon, refit=Refit(WEEK, anew=task.anew)
         )
-        said[name] = found.quantiles[..., MIDDLE]
-        result.covered[name] = 100 * _covered(found)
+        said[name] = found.quantiles[..., MEDIAN]
+        band = found.quantiles[..., LOW], found.quantiles[..., HIGH]
+        result.covered[name] = 100 * coverage(found.actual, *band)
     for name, values in said.items():
         for kind, figure in _figures(task, history, values, yardsticks).items():
             result.figures.setdefault(kind, {})[name] = figure
@@ -186,28 +194,22 @@ def _figures(
 def _measured(
     task: Task, actual: FloatArray, said: FloatArray, yardsticks: dict[str, FloatArray], part: tuple[Any, ...]
 ) -> float:
-    missed = actual[part] - said[part]
     if task.measure == "MAE":
-        return float(np.nanmean(np.abs(missed)))
+        return mae(actual[part], said[part])
     if task.measure == "nRMSE %":
-        return float(100 * np.sqrt(np.nanmean(missed**2)) / np.nanmean(actual[part]))
-    by_series = np.sqrt(np.nanmean(missed**2, axis=(1, 2)))
+        return 100 * nrmse(actual[part], said[part])
     if task.measure == "relative RMSE":
-        rivals = [
-            np.sqrt(np.nanmean((actual[part] - x[part]) ** 2, axis=(1, 2))) for x in yardsticks.values()
-        ]
-        return float((by_series / np.min(rivals, axis=0)).mean())
-    return float(by_series.mean())
+        best = np.min([_by_series(actual[part], rival[part]) for rival in yardsticks.values()], axis=0)
+        return float((_by_series(actual[part], said[part]) / best).mean())
+    return mean_rmse(actual[part], said[part])
 
 
-def _covered(found: Backtest) -> float:
-    known = np.isfinite(found.actual)
-    inside = (found.actual >= found.quantiles[..., LOWEST]) & (found.actual <= found.quantiles[..., HIGHEST])
-    return float(inside[known].mean())
+def _by_series(actual: FloatArray, said: FloatArray) -> FloatArray:
+    return np.array([rmse(*pair) for pair in zip(actual, said, strict=True)])
 
 
 def _naive(task: Task, history: History) -> FloatArray:
-    """The value ``naive_lag`` hours before, or the newest such one that is known, (N, O, H)."""
+    """The value ``naive_lag`` hours before, (N, O, H)."""
     positions = _positions(task, history)
     targets = positions[:, None] + np.arange(task.horizon)
     return _filled(history)[:, targets - task.naive_lag]
@@ -216,17 +218,16 @@ def _naive(task: Task, history: History) -> FloatArray:
 def _plain(task: Task, history: History, end: datetime) -> FloatArray:
     """LightGBM as it comes, for each series and lead: newest values, the hour on past days, the clock."""
     positions, learn = _positions(task, history), (end - history.grid.start) // HOUR
-    values, measured = _filled(history), values_at(history, np.arange(len(history.grid))[None])[:, 0]
+    values = _filled(history)
     hours = pd.DatetimeIndex(history.starts, tz="UTC").tz_convert(history.time_zone)
     clock = np.stack([hours.hour, hours.day_of_week], axis=-1).astype(np.float64)
     said = np.empty((len(values), len(positions), task.horizon))
     for lead in range(task.horizon):
-        lags = [lag for lag in PLAIN_LAGS if lag > lead] or [task.horizon]
-        lags += [lead + 1, lead + 2]
+        lags = sorted({lead + 1, lead + 2, *(lag for lag in PLAIN_LAGS if lag > lead)})
         at = np.arange(max(lags), values.shape[1])
         for row, series in enumerate(values):
             inputs = np.column_stack([*(series[at - lag] for lag in lags), clock[at]])
-            known = (at < learn) & np.isfinite(measured[row, at])
+            known = (at < learn) & np.isfinite(history.values[row, at])  # noqa: PD011 - no frame
             data = lightgbm.Dataset(inputs[known], series[at][known])
             trees = lightgbm.train({"verbosity": -1, "num_threads": 1, "seed": SEED}, data, 100)
             said[row, :, lead] = trees.predict(inputs[positions + lead - at[0]], num_threads=1)
@@ -240,7 +241,7 @@ def _positions(task: Task, history: History) -> IntArray:
 
 def _filled(history: History) -> FloatArray:
     """Values (N, T) whose gaps take the value of the day before, for yardsticks that know no gaps."""
-    filled = values_at(history, np.arange(len(history.grid))[None])[:, 0]
+    filled = history.values.copy()  # noqa: PD011 - no frame
     for row, at in np.argwhere(~np.isfinite(filled)):
         filled[row, at] = filled[row, at - DAY // HOUR]
     return filled

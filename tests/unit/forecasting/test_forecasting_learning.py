@@ -205,11 +205,11 @@ def test_refitting_in_a_backtest_looks_at_no_more_than_was_known(homes, anew):
         Refit(timedelta(0))
 
 
-def test_choices_move_only_after_four_weeks_that_nobody_has_seen(homes):
+def test_choices_move_only_after_two_weeks_that_nobody_has_seen(homes):
     history = homes(n=1, days=200)
     end = history.grid.start + 160 * DAY
     model = train("linear", history.as_of(end), trained_at=end, seed=1)
-    early, late = (model.adapted(history.as_of(end + days * DAY), at=end + days * DAY) for days in (27, 28))
+    early, late = (model.adapted(history.as_of(end + days * DAY), at=end + days * DAY) for days in (13, 14))
     assert np.array_equal(early.shares, model.shares)
     assert not np.array_equal(late.shares, model.shares)
 

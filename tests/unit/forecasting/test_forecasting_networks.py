@@ -9,6 +9,7 @@ import torch
 from domain.errors import FieldError
 from domain.time import TimeGrid
 from forecasting.features import Recipe, build
+from forecasting.models import neural
 from forecasting.models.base import Model, resolved
 from forecasting.models.located import Lesson, Located
 from forecasting.models.lstm import LSTM
@@ -197,14 +198,24 @@ def test_too_short_a_history_teaches_nothing(kind, homes):
 
 
 @every_network
-def test_the_second_training_takes_a_tenth_more_steps(kind, homes):
+def test_every_later_training_takes_a_tenth_more_steps(kind, homes, monkeypatch):
     history = homes(n=2, days=10)
     chosen = resolved(kind.SETTINGS, TINY | {"steps": 400})
     lesson = Lesson(history, history.grid.end, 4, 1, chosen, Recipe.of(history))
     trial = kind.learn(lesson, None)
+    taken = []
+    train = neural._trained
+
+    def counting(network, lessons, settings, steps):
+        taken.append(steps)
+        return train(network, lessons, settings, steps)
+
+    monkeypatch.setattr(neural, "_trained", counting)
     again = kind.learn(lesson, trial)
+    kind.learn(lesson, again)
     assert trial.steps < 400
-    assert again.steps == int(trial.steps * 1.1) + 1
+    assert taken == [int(trial.steps * 1.1) + 1] * 2
+    assert again.steps == trial.steps
 
 
 def test_channels_are_departures_from_the_week_and_from_the_time_of_day():

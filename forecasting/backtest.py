@@ -1,6 +1,6 @@
 """Rolling origins: what a model would have said, hour after hour, with what was known then."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from domain.errors import FieldError
 from domain.time import require_utc
 from forecasting.examples import values_at
 from forecasting.models.base import Model
-from forecasting.series import FloatArray, History, InstantArray, IntArray
+from forecasting.series import BoolArray, FloatArray, History, InstantArray, IntArray
 from forecasting.vista import Vista
 
 ORIGINS_AT_ONCE = 200
@@ -28,6 +28,11 @@ class Backtest:
     issued_at: InstantArray
     quantiles: FloatArray
     actual: FloatArray
+
+    @property
+    def answered(self) -> BoolArray:
+        """Where a whole forecast was given, (N, O, H)."""
+        return np.asarray(np.isfinite(self.quantiles).all(axis=-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +93,3 @@ def _blocks(origins: Sequence[datetime], refit: Refit | None) -> list[IntArray]:
         return [np.arange(len(origins))]
     block = np.array([(origin - origins[0]) // refit.every for origin in origins])
     return np.split(np.arange(len(origins)), np.flatnonzero(np.diff(block)) + 1)
-
-
-def joined(parts: Iterable[Backtest]) -> Backtest:
-    """Backtests of one history, one after the other."""
-    parts = list(parts)
-    return Backtest(
-        parts[0].history,
-        np.concatenate([part.issued_at for part in parts]),
-        np.concatenate([part.quantiles for part in parts], axis=1),
-        np.concatenate([part.actual for part in parts], axis=1),
-    )

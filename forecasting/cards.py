@@ -15,15 +15,15 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import FieldError
-from forecasting import metrics
 from forecasting.backtest import Backtest
+from forecasting.evaluation import score
 from forecasting.models import Model, load_model
-from forecasting.quantiles import HIGH, LEVELS, LOW, MEDIAN
 from forecasting.series import History
 
 CARD_FILE = "card.json"
 KNOWN_SUFFIXES = {".json", ".txt", ".safetensors"}
 VERSIONED = ("numpy", "lightgbm", "torch")
+FIGURES = ("mae", "rmse", "pinball", "crps", "coverage_80", "mean_abs_actual", "count")
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -108,21 +108,13 @@ def figures(result: Backtest, lead: int | None = None) -> dict[str, float]:
 
     Empty where no interval has both a reading and a forecast.
     """
-    leads = slice(None) if lead is None else slice(lead, lead + 1)
-    actual, quantiles = result.actual[..., leads], result.quantiles[..., leads, :]
-    known = np.isfinite(actual) & np.isfinite(quantiles).all(axis=-1)
-    if not known.any():
+    try:
+        found = score(result, lead)
+    except FieldError as error:
+        if error.code != "no_data":
+            raise
         return {}
-    actual, quantiles = actual[known], quantiles[known]
-    return {
-        "mae": metrics.mae(actual, quantiles[:, MEDIAN]),
-        "rmse": metrics.rmse(actual, quantiles[:, MEDIAN]),
-        "pinball": float(metrics.pinball(actual, quantiles, LEVELS).mean()),
-        "crps": metrics.crps(actual, quantiles, LEVELS),
-        "coverage_80": metrics.coverage(actual, quantiles[:, LOW], quantiles[:, HIGH]),
-        "mean_abs_actual": float(np.abs(actual).mean()),
-        "count": float(known.sum()),
-    }
+    return {name: float(getattr(found, name)) for name in FIGURES}
 
 
 def history_digest(history: History) -> str:

@@ -52,7 +52,7 @@ def daily_losses(result: Backtest, known: BoolArray | None = None) -> FloatArray
     forecast unless given); NaN for a day without any.
     """
     if known is None:
-        known = np.isfinite(result.actual) & np.isfinite(result.quantiles).all(axis=-1)
+        known = np.isfinite(result.actual) & result.answered
     days = (result.issued_at - result.issued_at[0]) // np.timedelta64(DAY)
     losses = np.full(int(days[-1]) + 1, np.nan)
     for day in range(len(losses)):

@@ -12,7 +12,7 @@ from forecasting import metrics
 from forecasting.backtest import Backtest
 from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.quantiles import HIGH, LEVELS, LOW, MEDIAN
-from forecasting.series import BoolArray, FloatArray
+from forecasting.series import FloatArray
 
 Loss = Literal["squared", "absolute"]
 LOSSES: dict[Loss, Callable[[FloatArray], FloatArray]] = {"squared": np.square, "absolute": np.abs}
@@ -35,6 +35,7 @@ class Score:
     pinball: float
     crps: float
     coverage_80: float
+    mean_abs_actual: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def score(result: Backtest, lead: int | None = None) -> Score:
     there are no others.
     """
     leads = slice(None) if lead is None else slice(lead, lead + 1)
-    actual, quantiles = known_actual(result)[..., leads], result.quantiles[..., leads, :]
+    actual = np.where(result.answered, result.actual, np.nan)[..., leads]
+    quantiles = result.quantiles[..., leads, :]
     measured = np.isfinite(actual).any(axis=(1, 2))
     if not measured.any():
         raise FieldError("actual", "holds no reading to compare a forecast with", code="no_data")
@@ -84,12 +86,8 @@ def score(result: Backtest, lead: int | None = None) -> Score:
         pinball=float(metrics.pinball(actual, quantiles, LEVELS).mean()),
         crps=metrics.crps(actual, quantiles, LEVELS),
         coverage_80=metrics.coverage(actual, quantiles[..., LOW], quantiles[..., HIGH]),
+        mean_abs_actual=float(np.nanmean(np.abs(actual))),
     )
-
-
-def known_actual(result: Backtest) -> FloatArray:
-    """The readings (N, O, H) that have a forecast; NaN elsewhere."""
-    return np.where(_forecast(result), result.actual, np.nan)
 
 
 def aligned(results: Mapping[str, Backtest]) -> tuple[dict[str, Backtest], int]:
@@ -107,7 +105,7 @@ def aligned(results: Mapping[str, Backtest]) -> tuple[dict[str, Backtest], int]:
             and np.array_equal(result.actual, first.actual, equal_nan=True)
         ):
             raise FieldError(name, f"does not forecast the same intervals as {first_name}")
-    by_all = np.logical_and.reduce([_forecast(result) for result in results.values()])
+    by_all = np.logical_and.reduce([result.answered for result in results.values()])
     actual = np.where(by_all, first.actual, np.nan)
     left_out = int(np.isfinite(first.actual).sum() - np.isfinite(actual).sum())
     return {name: replace(result, actual=actual) for name, result in results.items()}, left_out
@@ -209,10 +207,6 @@ def _overlap(result: Backtest) -> int:
         return 1
     every = int(np.diff(result.issued_at).min() // np.timedelta64(result.history.grid.step))
     return -(-steps // every)
-
-
-def _forecast(result: Backtest) -> BoolArray:
-    return np.asarray(np.isfinite(result.quantiles).all(axis=-1))
 
 
 def _or_nan(ratio: Callable[[], float]) -> float:

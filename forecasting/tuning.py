@@ -39,7 +39,7 @@ def tune(  # noqa: PLR0913 - as train, and the budget
     seconds: float,
     trials: int | None = None,
 ) -> Tuned:
-    """Settings of the model called ``name`` that forecast the last third of the past best.
+    """Settings of the model called ``name`` that forecast the newest three tenths of the past best.
 
     Each trial trains anew before each of ``FOLDS`` neighbouring spans, and forecasts a day ahead from origins
     inside it. The first trial is the model's defaults, so the result is no worse than they are in this

@@ -7,28 +7,25 @@ is the one that serves: nothing is fitted again afterwards.
 
 import logging
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import numpy as np
 from django.conf import settings
 from django.db import transaction
 
 from backend.planning import artefacts, queries
-from backend.planning.inputs import HORIZON, SEED, history, sites_with
-from backend.planning.judging import Entry, SignificanceTest, compared, decide
+from backend.planning.inputs import SEED, history, sites_with
+from backend.planning.judging import Entry, SignificanceTest, compared, decide, forecasts_since
 from backend.planning.models import Contest, ModelVersion
 from backend.registry import queries as registry
-from domain.errors import FieldError
-from forecasting.backtest import Backtest, backtest, rolling_origins
+from forecasting.backtest import Backtest
 from forecasting.cards import Card, write_card
 from forecasting.drift import LEAST_DAYS, mean_above_zero
-from forecasting.models import Model, train
+from forecasting.models import train
 from forecasting.series import DAY, History
 
 JUDGED_DAYS = 7
 LEARNED_DAYS_PER_JUDGED = 2  # a young community is judged on a third of what is known
-ORIGIN_EVERY = timedelta(hours=6)
 KEPT_FORMER = 2
 INTENDED_USE = "{} of a community's homes, kW per delivery interval, up to a day ahead; planning and trading"
 logger = logging.getLogger(__name__)
@@ -68,12 +65,13 @@ def _contestants(
     learned = past.as_of(cut)
     name = queries.REFERENCE_MODEL
     reference = Entry(name=name, part="reference")
-    reference.forecasts = _backtest(train(name, learned, trained_at=cut, seed=SEED), past, cut, as_of)
+    reference.forecasts = forecasts_since(train(name, learned, trained_at=cut, seed=SEED), past, cut, as_of)
     yield reference
     if champion is not None:
         entry = Entry(name=champion.name, part="champion", version=champion)
         try:
-            entry.forecasts = _backtest(artefacts.load(champion).adapted(learned, at=cut), past, cut, as_of)
+            model = artefacts.load(champion).adapted(learned, at=cut)
+            entry.forecasts = forecasts_since(model, past, cut, as_of)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, the others are judged
             entry.verdict = _failure(champion, error)
         yield entry
@@ -94,12 +92,12 @@ def _trained(
     key = {"name": name, "quantity": quantity, "trained_at": cut}
     version = ModelVersion.objects.filter(**key).first()
     if version is not None:
-        return version, _backtest(artefacts.load(version), past, cut, as_of)
+        return version, forecasts_since(artefacts.load(version), past, cut, as_of)
     tuned = queries.newest_tuning(name, quantity, cut)
     chosen: dict[str, float] = tuned.settings if tuned else {}
     learned = past.as_of(cut)
     model = train(name, learned, trained_at=cut, seed=SEED, settings=chosen or None)
-    judged = _backtest(model, past, cut, as_of)
+    judged = forecasts_since(model, past, cut, as_of)
     path = f"{artefacts.FOLDER}/{quantity}-{name}-{cut:%Y%m%dT%H%M}"
     with artefacts.stored(path) as folder:
         model.save(folder)
@@ -131,19 +129,6 @@ def row_of(card: Card, path: str) -> dict[str, Any]:
         "artefact_sha256": card.artefact_sha256,
         "versions": card.versions,
     }
-
-
-def _backtest(model: Model, past: History, cut: datetime, as_of: datetime) -> Backtest:
-    result = backtest(
-        model,
-        past,
-        origins=rolling_origins(cut, as_of - HORIZON, ORIGIN_EVERY),
-        horizon=HORIZON // past.grid.step,
-    )
-    crossing = np.diff(result.quantiles, axis=-1) < 0
-    if crossing.any() or np.isinf(result.quantiles).any():
-        raise FieldError("quantiles", "cross or are infinite", code="not_finite")
-    return result
 
 
 @transaction.atomic

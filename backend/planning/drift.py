@@ -1,23 +1,22 @@
 """Looking for drift of what is forecast: checks, and alarms that open, close and ask for a training."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from django.db import transaction
 
 from backend.planning import artefacts, queries
-from backend.planning.inputs import HORIZON, history, sites_with
+from backend.planning.inputs import history, sites_with
+from backend.planning.judging import forecasts_since
 from backend.planning.models import DriftAlarm, DriftCheck
 from backend.registry import queries as registry
 from backend.registry.models import Site
 from domain.errors import FieldError
-from forecasting.backtest import backtest, rolling_origins
 from forecasting.drift import daily_losses, error_drift, input_drift
 from forecasting.series import DAY, History
 
 RECENT_DAYS = 7
-ORIGIN_EVERY = timedelta(hours=6)
 
 
 def check(quantity: str, as_of: datetime) -> DriftCheck:
@@ -45,7 +44,7 @@ def check(quantity: str, as_of: datetime) -> DriftCheck:
 
 
 def _error(quantity: str, past: History, as_of: datetime) -> dict[str, Any]:
-    """The champion's losses since it was judged first, against those of that judgement."""
+    """The losses of the champion, adapted as it serves, against those of when it was judged first."""
     champion = queries.champion(quantity)
     if champion is None or champion.validated_until is None:
         return _none("no champion has been judged yet")
@@ -53,13 +52,9 @@ def _error(quantity: str, past: History, as_of: datetime) -> dict[str, Any]:
     if days < 1:
         return _none("the champion has just been judged")
     try:
-        recent = backtest(
-            artefacts.load(champion),
-            past,
-            origins=rolling_origins(as_of - days * DAY, as_of - HORIZON, ORIGIN_EVERY),
-            horizon=HORIZON // past.grid.step,
-        )
-        losses = daily_losses(recent)
+        first = as_of - days * DAY
+        model = artefacts.load(champion).adapted(past.as_of(first), at=first)
+        losses = daily_losses(forecasts_since(model, past, first, as_of))
         found = error_drift(np.array(champion.validation_losses), losses[np.isfinite(losses)])
     except Exception as error:  # noqa: BLE001 - whatever a model raises; who serves in its place is logged there
         return _none(f"{type(error).__name__}: {error}"[:300])

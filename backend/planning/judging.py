@@ -7,17 +7,21 @@ champion that can forecast.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
+from backend.planning.inputs import HORIZON
 from backend.planning.models import ModelVersion
 from domain.errors import FieldError
-from forecasting.backtest import Backtest
+from forecasting.backtest import Backtest, backtest, rolling_origins
 from forecasting.cards import figures
 from forecasting.drift import LEAST_DAYS, daily_losses
-from forecasting.series import BoolArray, FloatArray
+from forecasting.models import Model
+from forecasting.series import FloatArray, History
 
+ORIGIN_EVERY = timedelta(hours=6)
 MARGIN = 0.03
 LEVEL = 0.05
 MOST_UNANSWERED = 0.01
@@ -57,6 +61,24 @@ class Entry:
         }
 
 
+def forecasts_since(model: Model, past: History, first: datetime, as_of: datetime) -> Backtest:
+    """What ``model`` would have said from ``first`` on of what was known at ``as_of``.
+
+    Losses are compared from contest to contest and with those of later days, so all come from here. Raises
+    FieldError(code="not_finite") for quantiles that cross or are infinite.
+    """
+    result = backtest(
+        model,
+        past,
+        origins=rolling_origins(first, as_of - HORIZON, ORIGIN_EVERY),
+        horizon=HORIZON // past.grid.step,
+    )
+    crossing = np.diff(result.quantiles, axis=-1) < 0
+    if crossing.any() or np.isinf(result.quantiles).any():
+        raise FieldError("quantiles", "cross or are infinite", code="not_finite")
+    return result
+
+
 def compared(entries: list[Entry]) -> list[Entry]:
     """The entries with their daily losses at the intervals that all of them answered.
 
@@ -65,12 +87,12 @@ def compared(entries: list[Entry]) -> list[Entry]:
     reference = entries[0].forecasts
     if reference is None:
         raise FieldError("entries", "must begin with the reference")
-    asked = _answered(reference) & np.isfinite(reference.actual)
+    asked = reference.answered & np.isfinite(reference.actual)
     common = asked.copy()
     for entry in entries:
         if entry.forecasts is None:
             continue
-        answered = _answered(entry.forecasts)
+        answered = entry.forecasts.answered
         unanswered = 1 - answered[asked].mean() if asked.any() else 0.0
         if unanswered > MOST_UNANSWERED:
             entry.forecasts, entry.verdict = None, f"left {unanswered:.1%} without a forecast"
@@ -81,10 +103,6 @@ def compared(entries: list[Entry]) -> list[Entry]:
             losses = daily_losses(entry.forecasts, common)
             entry.losses = losses[np.isfinite(losses)]
     return entries
-
-
-def _answered(forecasts: Backtest) -> BoolArray:
-    return np.asarray(np.isfinite(forecasts.quantiles).all(axis=-1))
 
 
 def decide(entries: list[Entry], test: SignificanceTest) -> tuple[Entry | None, str]:

@@ -1,7 +1,7 @@
 """The forecasts that are served: the champion's, or whose come next, with the reason.
 
 The chain is champion, former champions, reference. A model that cannot be loaded, raises, or gives quantiles
-that cross or are not finite is passed over; a site of which a model gives nothing is left to the next one.
+that cross is passed over; a site of which a model gives nothing finite is left to the next one.
 Each model is adapted at local midnight to what is known by then.
 """
 

@@ -1,7 +1,7 @@
 """Forecasting models, one file a model, and the calls that a platform makes.
 
 model = train("lightgbm", history.as_of(now), trained_at=now, seed=1)
-forecasts = forecast_sites(history.as_of(now), model, issued_at=now, horizon=24)
+forecasts = model.forecast_known(history.as_of(now), issued_at=now, horizon=24)
 """
 
 import json
@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 
 from domain.errors import FieldError
-from domain.forecast import Forecast
 from forecasting.models.base import HEADER_FILE, Model, Settings, resolved
 from forecasting.models.hybrid import Hybrid
 from forecasting.models.lightgbm import LightGBM
@@ -19,7 +18,7 @@ from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.models.transformer import Transformer
 from forecasting.series import History
 
-__all__ = ["MODELS", "SHIPPED", "Model", "forecast_sites", "load_model", "train"]
+__all__ = ["MODELS", "SHIPPED", "Model", "load_model", "train"]
 
 SHIPPED = Path(__file__).parent / "weights"
 
@@ -47,17 +46,6 @@ def train(  # noqa: PLR0913 - what decides a model
     model = _model_class(name)
     chosen = resolved(model.SETTINGS, settings or {})
     return model.fit(history, trained_at=trained_at, horizon=steps, seed=seed, settings=chosen)
-
-
-def forecast_sites(
-    history: History, model: Model, *, issued_at: datetime, horizon: int
-) -> dict[str, Forecast]:
-    """A forecast for each series of which enough is known, by name; the others are absent.
-
-    Interval 0 is the one that contains ``issued_at``. Raises FieldError(code="leak") when ``history`` holds
-    values that were not known at ``issued_at`` (pass ``history.as_of(issued_at)``).
-    """
-    return model.forecast_known(history, issued_at=issued_at, horizon=horizon)
 
 
 def load_model(directory: Path) -> Model:

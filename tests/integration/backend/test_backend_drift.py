@@ -1,7 +1,7 @@
 """Drift: found once, told, answered by a training, and closed."""
 
 import pytest
-from forecasters import MIDNIGHT, champion, due_stages, meter_readings, snapshot
+from forecasters import MIDNIGHT, Week, champion, due_stages, meter_readings, snapshot
 from town import HOUR, OPENED
 
 from backend import pipeline
@@ -54,6 +54,20 @@ def test_no_drift_is_found_where_nothing_changed(known):
         services.look_for_drift(MIDNIGHT + days * DAY)
     assert DriftCheck.objects.filter(error__alarm=False, inputs__alarm=False).count() == 6
     assert not DriftAlarm.objects.exists()
+
+
+def test_the_champion_is_adapted_to_what_was_known_before_the_days_that_it_is_judged_on(known, monkeypatch):
+    services.train_models(MIDNIGHT)
+    Reading.objects.bulk_create(meter_readings(known, MIDNIGHT, 3 * 24))
+    adapted = []
+
+    def remember(self, history, *, at):
+        adapted.append((history.grid.end, at))
+        return self
+
+    monkeypatch.setattr(Week, "adapted", remember)
+    services.look_for_drift(MIDNIGHT + 3 * DAY)
+    assert adapted == [(MIDNIGHT, MIDNIGHT)] * 2
 
 
 def test_stages_come_due_after_the_plan_of_their_instant(known):  # noqa: ARG001 - the readings

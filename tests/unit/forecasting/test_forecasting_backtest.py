@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from domain.errors import FieldError
-from forecasting.backtest import backtest, joined, rolling_origins
-from forecasting.evaluation import score
+from forecasting.backtest import backtest, rolling_origins
 from forecasting.models import MODELS, train
 
 HOUR = timedelta(hours=1)
@@ -53,21 +52,3 @@ def test_origins_before_the_end_of_training_raise(case):
     assert caught.value.code == "leak"
     with pytest.raises(FieldError):
         backtest(model, history, origins=[], horizon=24)
-
-
-def test_scores_pool_or_pick_a_lead_and_skip_gaps(case):
-    history, train_end, origins = case
-    values = history.values.copy()
-    values[0, -30:] = np.nan
-    history = replace(history, values=values)
-    model = train("seasonal_naive", history.as_of(train_end), trained_at=train_end, seed=1)
-    halves = [backtest(model, history, origins=part, horizon=24) for part in (origins[:9], origins[9:])]
-    whole = backtest(model, history, origins=origins, horizon=24)
-    assert score(joined(halves)) == score(whole)
-    error = whole.actual - whole.quantiles[..., 3]
-    assert score(whole).mae == pytest.approx(np.nanmean(np.abs(error)))
-    assert score(whole, 4).rmse == pytest.approx(np.sqrt(np.nanmean(error[..., 4] ** 2)))
-    assert 0.6 < score(whole).coverage_80 < 0.95
-    with pytest.raises(FieldError) as caught:
-        score(replace(whole, actual=np.full_like(whole.actual, np.nan)))
-    assert caught.value.code == "no_data"

@@ -6,9 +6,8 @@ import pytest
 
 from domain.errors import FieldError
 from forecasting import evaluation, metrics
-from forecasting.backtest import Backtest, joined
+from forecasting.backtest import Backtest
 from forecasting.evaluation import against, aligned, compare, score
-from forecasting.quantiles import LEVELS
 from forecasting.series import instant64
 
 HOUR = timedelta(hours=1)
@@ -53,24 +52,10 @@ def test_a_score_pools_series_and_skips_what_has_no_reading_or_no_forecast(said)
     assert score(result, 2).rmse == pytest.approx(np.sqrt(np.nanmean(error[..., 2] ** 2)))
     by_lead = metrics.by_lead(
         metrics.rmse,
-        evaluation.known_actual(result),
+        np.where(result.answered, result.actual, np.nan),
         np.where(np.isnan(quantiles[..., 3]), 0, quantiles[..., 3]),
     )
     assert by_lead.tolist() == [score(result, lead).rmse for lead in range(8)]
-
-
-def test_parts_score_as_the_whole(said):
-    whole = said()
-    half = [
-        replace(
-            whole,
-            issued_at=whole.issued_at[part],
-            quantiles=whole.quantiles[:, part],
-            actual=whole.actual[:, part],
-        )
-        for part in (slice(0, 9), slice(9, None))
-    ]
-    assert score(joined(half)) == score(whole)
 
 
 def test_a_silent_meter_does_not_count_and_no_reading_at_all_is_refused(said):
@@ -168,4 +153,3 @@ def test_too_few_origins_leave_the_p_value_unknown(said):
     with pytest.raises(FieldError) as caught:
         against(short["a"], short["b"])
     assert caught.value.code == "too_short"
-    assert len(LEVELS) == short["a"].quantiles.shape[-1]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.errors import FieldError
 from domain.time import TimeGrid
-from forecasting.models import MODELS, forecast_sites, load_model, train
+from forecasting.models import MODELS, load_model, train
 from forecasting.series import instant64
 
 HOUR = timedelta(hours=1)
@@ -117,8 +117,8 @@ def test_quantiles_never_cross_nor_change_sign(name, homes, trained, seed, shape
     rng = np.random.default_rng(seed)
     values = sign * rng.gamma(0.3, 2, history.values.shape)
     values[rng.random(values.shape) < gaps] = np.nan
-    forecasts = forecast_sites(
-        replace(history, values=values), trained(name, history), issued_at=history.grid.end, horizon=horizon
+    forecasts = trained(name, history).forecast_known(
+        replace(history, values=values), issued_at=history.grid.end, horizon=horizon
     )
     assert gaps > 0 or list(forecasts) == list(history.names)
     for forecast in forecasts.values():
@@ -187,10 +187,8 @@ def test_a_site_of_which_nothing_is_known_has_no_forecast(homes, trained):
     silent = replace(history, values=values)
     for name in MODELS:
         model = trained(name, history)
-        assert list(forecast_sites(silent, model, issued_at=history.grid.end, horizon=24)) == [
-            "home 0",
-            "home 2",
-        ]
+        forecasts = model.forecast_known(silent, issued_at=history.grid.end, horizon=24)
+        assert list(forecasts) == ["home 0", "home 2"]
         with pytest.raises(FieldError, match="home 1") as caught:
             predict(model, silent)
         assert caught.value.code == "no_data"

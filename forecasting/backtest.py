@@ -10,7 +10,7 @@ from domain.errors import FieldError
 from domain.time import require_utc
 from forecasting.examples import values_at
 from forecasting.models.base import Model
-from forecasting.series import BoolArray, FloatArray, History, InstantArray, IntArray
+from forecasting.series import DAY, BoolArray, FloatArray, History, InstantArray, IntArray
 from forecasting.vista import Vista
 
 ORIGINS_AT_ONCE = 200
@@ -43,8 +43,11 @@ class Refit:
     anew: bool = False
 
     def __post_init__(self) -> None:
-        if self.every <= timedelta(0):
-            raise FieldError("refit.every", f"must be positive, got {self.every}")
+        # what is learnt anew more than daily has no whole day unseen to judge intervals by
+        least = DAY if self.anew else timedelta(microseconds=1)
+        if self.every < least:
+            message = f"must be {'a day at least' if self.anew else 'positive'}, got {self.every}"
+            raise FieldError("refit.every", message)
 
 
 def rolling_origins(first: datetime, last: datetime, every: timedelta) -> list[datetime]:

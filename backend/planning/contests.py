@@ -88,10 +88,12 @@ def _contestants(
 def _trained(
     name: str, quantity: str, past: History, cut: datetime, as_of: datetime
 ) -> tuple[ModelVersion, Backtest]:
-    """A challenger that knows nothing after ``cut``: loaded where an interrupted run had registered it."""
-    key = {"name": name, "quantity": quantity, "trained_at": cut}
-    version = ModelVersion.objects.filter(**key).first()
-    if version is not None:
+    """A challenger that knows nothing after ``cut``: loaded where an interrupted run had registered it.
+
+    A young community is judged from the same ``cut`` on some nights in a row: who lost then is trained again.
+    """
+    version = ModelVersion.objects.filter(name=name, quantity=quantity, trained_at=cut).first()
+    if version is not None and version.path:
         return version, forecasts_since(artefacts.load(version), past, cut, as_of)
     tuned = queries.newest_tuning(name, quantity, cut)
     chosen: dict[str, float] = tuned.settings if tuned else {}
@@ -112,7 +114,15 @@ def _trained(
             command=f"python manage.py train_models --as-of {as_of.isoformat()}",
             intended_use=INTENDED_USE.format(quantity),
         )
-    version, _ = ModelVersion.objects.get_or_create(**key, defaults=row_of(card, path))
+    facts: dict[str, Any] = row_of(card, path) | {
+        "status": ModelVersion.Status.CANDIDATE,
+        "retired_at": None,
+        "validation_losses": [],
+        "validated_until": None,
+    }
+    version, _ = ModelVersion.objects.update_or_create(
+        name=name, quantity=quantity, trained_at=cut, defaults=facts
+    )
     return version, judged
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from backend.planning import artefacts, queries
 from backend.planning.contests import KEPT_FORMER, crown, row_of
@@ -123,13 +123,17 @@ def crown_shipped(quantity: str, step: timedelta, *, as_of: datetime, steps: int
     except (FieldError, OSError) as error:
         logger.warning("shipped model left out: %s", error)
         return None
-    with transaction.atomic():
-        version, fresh = ModelVersion.objects.get_or_create(
-            name=card.name,
-            quantity=quantity,
-            trained_at=card.trained_at,
-            defaults=row_of(card, path) | {"shipped": True},
-        )
-        if fresh:
-            crown(version, as_of)
+    try:
+        with transaction.atomic():
+            version, fresh = ModelVersion.objects.get_or_create(
+                name=card.name,
+                quantity=quantity,
+                trained_at=card.trained_at,
+                defaults=row_of(card, path) | {"shipped": True},
+            )
+            if fresh:
+                crown(version, as_of)
+    except IntegrityError:
+        logger.info("%s: a contest crowned somebody before the shipped model", quantity)
+        return None
     return version

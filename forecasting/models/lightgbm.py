@@ -194,7 +194,6 @@ def _dataset(given: Examples, guess: FloatArray, *, logarithmic: bool) -> lightg
         label=label,
         init_score=np.log(np.maximum(guess[usable], LEAST_GUESS)) if logarithmic else None,
         weight=weight[usable],
-        feature_name=list(given.features.names),
         params={"verbosity": -1, "num_threads": 1},
     )
 

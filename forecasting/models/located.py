@@ -22,6 +22,7 @@ VALIDATION_SHARE = 0.2
 VALIDATION_VALUES = 200_000
 ORIGINS_AT_ONCE = 256
 RECENT_DAYS, CHOICE_DAYS = 28, 14
+LEAST_HEARD = 0.5  # of the days by which choices are made
 LEADS_PER_ORIGIN = 8
 
 
@@ -122,7 +123,7 @@ class Located(Model):
         seen = list(self.views(Vista.at(history, origins), self.horizon))
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
         centre = np.concatenate([self.centre(vista, features) for vista, features in seen], axis=1)
-        days = (origins[-1] - origins[0]) / history.steps_per_day
+        days = (origins[-1] - origins[0]) / history.steps_per_day * _heard(history, origins, self.horizon)
         return calibrated_on(
             [features for _, features in seen], centre, actual, days=days, before=self.calibration
         )
@@ -160,9 +161,9 @@ class Located(Model):
         origins = validation_origins(past, before, self.horizon)
         earlier = self.renewed(past.as_of(before))
         choosing = min(CHOICE_DAYS, half)
-        if days >= choosing:
-            newest = origins >= len(past.grid) - choosing * past.steps_per_day
-            earlier = earlier.judged(past, origins[newest])
+        newest = origins[origins >= len(past.grid) - choosing * past.steps_per_day]
+        if days >= choosing and _heard(past, newest, self.horizon) > LEAST_HEARD:
+            earlier = earlier.judged(past, newest)
         adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
         return replace(adapted, trained_at=at, grown_at=grown_at)
 
@@ -191,10 +192,17 @@ def _still(features: Features) -> BoolArray:
     return features.spread <= LEAST_SPREAD
 
 
+def _heard(history: History, origins: IntArray, horizon: int) -> float:
+    """The share of origins that a reading follows within the horizon: silent days tell nothing of a model."""
+    ahead = values_at(history, origins[:, None] + np.arange(horizon))
+    return float(np.isfinite(ahead).any(axis=(0, 2)).mean())
+
+
 def validation_start(history: History) -> datetime:
-    """Where the last fifth of the history begins, on a whole day where there are days enough."""
+    """Where the last fifth of what is known begins, on a whole day where there are days enough."""
     day = history.steps_per_day
-    first = int(len(history.grid) * (1 - VALIDATION_SHARE))
+    known = np.flatnonzero(np.isfinite(history.values).any(axis=0))
+    first = int(known[int(len(known) * (1 - VALIDATION_SHARE))]) if len(known) else 0
     first -= first % day if first >= 2 * day else 0
     if first <= first_origin(history):
         raise FieldError("history", "must be longer than a day and a quarter", code="too_short")

@@ -17,6 +17,12 @@ def rename_runs(apps, _schema_editor):
         runs.filter(role=name).update(role=role)
 
 
+def rename_back(apps, _schema_editor):
+    runs = apps.get_model("planning", "ForecastRun").objects
+    for name, role in ROLES.items():
+        runs.filter(role=role).update(role=name)
+
+
 class Migration(migrations.Migration):
     """Runs say what they are for; "lightgbm" meant whatever model served."""
 
@@ -28,7 +34,7 @@ class Migration(migrations.Migration):
         migrations.RemoveConstraint("forecastrun", "forecast_run_once"),
         migrations.RenameField("forecastrun", "model_name", "role"),
         migrations.RunPython(name_the_models, migrations.RunPython.noop, elidable=True),
-        migrations.RunPython(rename_runs, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(rename_runs, rename_back, elidable=True),
         migrations.AlterField(
             "forecastrun",
             "role",

@@ -122,7 +122,7 @@ def killed(*_args, **_kwargs):
     [
         (Lucky, "fit"),  # one challenger is registered, the next is learning
         (Week, "save"),  # its folder is being written
-        (ModelVersion.objects, "get_or_create"),  # the folder lies there, the row does not
+        (ModelVersion.objects, "update_or_create"),  # the folder lies there, the row does not
         (Contest.objects, "get_or_create"),  # all are judged
         (contests, "crown"),  # the decision is being written
     ],
@@ -189,6 +189,25 @@ def test_a_challenger_that_cannot_learn_is_told_and_the_others_go_on(known, sett
     contest = contests.hold("load", MIDNIGHT)
     assert "must be one of" in contest.entries[1]["verdict"]
     assert contest.winner.name == "week"
+
+
+def test_a_loser_is_trained_again_where_the_next_night_judges_from_the_same_day(
+    town, settings, django_capture_on_commit_callbacks
+):
+    settings.FORECAST_CHALLENGERS = ["lucky"]
+    Reading.objects.bulk_create(meter_readings(town, MIDNIGHT - 14 * DAY, 15 * 24))
+    town.to(MIDNIGHT)
+    with django_capture_on_commit_callbacks(execute=True):
+        services.train_models(MIDNIGHT)
+    lost = ModelVersion.objects.get(quantity="load")
+    assert (lost.status, lost.path, lost.validated_until) == (STATUSES.RETIRED, "", MIDNIGHT)
+    town.to(MIDNIGHT + DAY)
+    load, _ = services.train_models(MIDNIGHT + DAY)
+    (challenger,) = (entry for entry in load.entries if entry["part"] == "challenger")
+    assert challenger["pinball"] is not None, challenger["verdict"]
+    again = ModelVersion.objects.get(quantity="load")
+    assert (again.pk, again.trained_at) == (lost.pk, lost.trained_at)
+    assert (again.status, again.validated_until) == (STATUSES.RETIRED, MIDNIGHT + DAY)
 
 
 def test_a_young_community_trains_nothing_yet(town):

@@ -76,3 +76,5 @@ def test_runs_keep_what_they_were_for_and_forecasts_who_made_them():
         ("served", "hybrid"),
         ("reference", "seasonal_naive"),
     ]
+    back = migrated(REGISTRY).get_model("planning", "ForecastRun").objects.order_by("pk")
+    assert list(back.values_list("model_name", flat=True)) == ["lightgbm", "seasonal_naive"]

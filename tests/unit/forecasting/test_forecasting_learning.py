@@ -201,8 +201,8 @@ def test_refitting_in_a_backtest_looks_at_no_more_than_was_known(homes, anew):
     first_week = np.array(origins) < end + 7 * DAY
     assert np.array_equal(one.quantiles[:, first_week], fixed.quantiles[:, first_week])
     assert (one.quantiles != fixed.quantiles)[:, ~first_week].any(axis=(0, 2, 3)).all()
-    with pytest.raises(FieldError, match=r"refit\.every: must be positive"):
-        Refit(timedelta(0))
+    with pytest.raises(FieldError, match=r"refit\.every: must be (positive|a day at least)"):
+        Refit(12 * HOUR if anew else timedelta(0), anew=anew)
 
 
 def test_choices_move_only_after_two_weeks_that_nobody_has_seen(homes):
@@ -254,3 +254,39 @@ def test_learning_anew_finds_what_adapting_leaves_alone(homes):
     soon = model.relearned(history, at=at)
     assert (soon.trained_at, soon.seed, soon.settings, soon.grown_at) == (at, 3, model.settings, None)
     assert (soon.trees, soon.share) == (model.trees, model.share)
+
+
+@pytest.mark.parametrize("name", ["linear", "lightgbm"])
+def test_silent_days_make_no_choices(homes, name):
+    history = homes(n=1, days=90)
+    values = history.values.copy()
+    values[:, 24 * 50 : 24 * 66] = np.nan
+    silent = replace(history, values=values)
+    end, at = (history.grid.start + days * DAY for days in (45, 66))
+    model = train(name, history.as_of(end), trained_at=end, seed=1, settings=SMALL.get(name))
+    adapted = model.adapted(silent.as_of(at), at=at)
+    chosen = ("shares",) if name == "linear" else ("trees", "share")
+    for choice in chosen:
+        assert np.array_equal(getattr(adapted, choice), getattr(model, choice))
+    origins = rolling_origins(at + DAY, history.grid.end - DAY, 12 * HOUR)
+    found = backtest(adapted, silent, origins=origins, horizon=24)
+    before = backtest(model, history, origins=origins, horizon=24)
+
+    def width(of):
+        return (of.quantiles[..., 5] - of.quantiles[..., 1]).mean()
+
+    assert width(found) < 1.3 * width(before)
+
+
+@pytest.mark.parametrize("name", ["linear", "lightgbm"])
+def test_a_model_is_judged_on_days_with_readings(homes, name):
+    history = homes(n=1, days=60)
+    values = history.values.copy()
+    values[:, 24 * 46 :] = np.nan
+    end = history.grid.end
+    silent = train(name, replace(history, values=values), trained_at=end, seed=1, settings=SMALL.get(name))
+    start = validation_start(replace(history, values=values))
+    assert start == history.grid.start + 36 * DAY
+    heard = train(name, history, trained_at=end, seed=1, settings=SMALL.get(name))
+    offsets = [model.calibration.offsets[:, :, 5].mean() for model in (silent, heard)]
+    assert offsets[0] == pytest.approx(offsets[1], rel=0.25)

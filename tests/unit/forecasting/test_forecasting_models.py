@@ -256,10 +256,13 @@ def test_too_short_a_history_teaches_nothing(homes, days):
     assert caught.value.code == "too_short"
 
 
-def test_quarter_hours_and_exogenous_series(homes, trained):
+def test_quarter_hours_and_exogenous_series(homes, trained, tmp_path):
     history = homes(n=2, days=8, step=HOUR / 4)
     driver = np.sin(np.arange(len(history.grid)) / 50)[None]
-    history = replace(history, exogenous_names=("temperature",), exogenous=driver)
+    history = replace(history, exogenous_names=('temp [C], "air": {}',), exogenous=driver)
     model = trained("lightgbm", history)
-    assert powers(predict(model, history, 96)).shape == (2, 96, 7)
-    assert "temperature_newest" in model.features
+    said = powers(predict(model, history, 96))
+    assert said.shape == (2, 96, 7)
+    assert 'temp [C], "air": {}_newest' in model.features
+    model.save(tmp_path / "model")
+    assert np.array_equal(powers(predict(load_model(tmp_path / "model"), history, 96)), said)

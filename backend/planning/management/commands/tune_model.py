@@ -14,7 +14,7 @@ from forecasting.models import MODELS
 
 
 class Command(BaseCommand):
-    help = "Tune a model on what the community has metered; contests use the settings found once their days lie after it."
+    help = "Tune a model on what the community has metered; contests use it once their days lie after."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--model", required=True, choices=sorted(MODELS))

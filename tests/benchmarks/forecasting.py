@@ -1,7 +1,8 @@
 """Every forecasting model on the last fifth of seven kinds of series, beside naive, plain and public peers.
 
 Each model learns once, on what precedes the test, and each week is adapted to what is known by then, or
-learnt anew where the task says so. The hybrid is trained once, and its members with it.
+learnt anew where the task says so. The hybrid is trained once, and its members with it; their bands are not
+calibrated.
 """
 
 import logging
@@ -22,7 +23,7 @@ import pandas as pd
 
 from domain.time import TimeGrid
 from forecasting import shipped
-from forecasting.backtest import Refit, backtest, rolling_origins
+from forecasting.backtest import backtest, rolling_origins
 from forecasting.examples import values_at
 from forecasting.metrics import coverage, mae, mean_rmse, nrmse, rmse
 from forecasting.models import SHIPPED, Model, load_model, train
@@ -72,7 +73,9 @@ def forecasting(scale: float) -> list[Row]:
 
 
 def _announced(result: Result) -> Result:
-    print(f"{result.task.name}: judged", file=sys.stderr, flush=True)
+    """Told at once, as the whole takes long: what is found is not lost with what follows."""
+    for row in _told(result):
+        print(f"{row.metric}: {row.value:,.6g} {row.unit} {row.target}", file=sys.stderr, flush=True)
     return result
 
 
@@ -88,32 +91,32 @@ def _judged(number: int, *, peers: bool = True, only: str = "") -> Result:
     if peers:
         said |= _peers(task, history)
     origins = rolling_origins(end, history.grid.end - task.horizon * HOUR, HOUR)
-    for name, model in _models(history.as_of(end), task.horizon, only, result.seconds):
-        found = backtest(
-            model, history, origins=origins, horizon=task.horizon, refit=Refit(WEEK, anew=task.anew)
-        )
-        said[name] = found.quantiles[..., MEDIAN]
-        band = found.quantiles[..., LOW], found.quantiles[..., HIGH]
-        result.covered[name] = 100 * coverage(found.actual, *band)
+    for name in (only,) if only else (HYBRID, "transformer"):
+        began = time.perf_counter()
+        model = train(name, history.as_of(end), trained_at=end, seed=SEED, horizon=task.horizon)
+        result.seconds[name] = time.perf_counter() - began
+        actual = values_at(history, _positions(task, history)[:, None] + np.arange(task.horizon))
+        for one, quantiles in _forecasts(task, model, history, origins).items():
+            said[one] = quantiles[..., MEDIAN]
+            result.covered[one] = 100 * coverage(actual, quantiles[..., LOW], quantiles[..., HIGH])
     for name, values in said.items():
         for kind, figure in _figures(task, history, values, yardsticks).items():
             result.figures.setdefault(kind, {})[name] = figure
     return result
 
 
-def _models(
-    history: History, horizon: int, only: str, seconds: dict[str, float]
-) -> Iterator[tuple[str, Model]]:
-    """Models trained on ``history``, by name; ``seconds`` gets how long that took."""
-    end = history.grid.end
-    for name in (only,) if only else (HYBRID, "transformer"):
-        began = time.perf_counter()
-        model = train(name, history, trained_at=end, seed=SEED, horizon=horizon)
-        seconds[name] = time.perf_counter() - began
-        if isinstance(model, Hybrid):
-            for member in model.members:
-                yield member.name, member
-        yield name, model
+def _forecasts(task: Task, model: Model, history: History, origins: list[datetime]) -> dict[str, FloatArray]:
+    """Quantiles (N, O, H, Q) of a model, and of the hybrid's members as it adapts them, by name."""
+    parts: dict[str, list[FloatArray]] = {}
+    for first in range(0, len(origins), WEEK // HOUR):
+        week = origins[first : first + WEEK // HOUR]
+        if first:
+            refitted = model.relearned if task.anew else model.adapted
+            model = refitted(history.as_of(week[0]), at=week[0])
+        for one in (*(model.members if isinstance(model, Hybrid) else ()), model):
+            found = backtest(one, history, origins=week, horizon=task.horizon)
+            parts.setdefault(one.name, []).append(found.quantiles)
+    return {name: np.concatenate(quantiles, axis=1) for name, quantiles in parts.items()}
 
 
 def _told(result: Result) -> Iterator[Row]:

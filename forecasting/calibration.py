@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from scipy.stats import norm
 
+from domain.errors import FieldError
 from forecasting.features import LEAST_SPREAD, Features
 from forecasting.quantiles import LEVELS, MEDIAN, sample_quantiles
 from forecasting.series import FloatArray, IntArray
@@ -15,6 +16,7 @@ BANDS = 24  # times of day that are told apart at most
 DIGITS = 5
 FEW_DAYS = 1.0  # judged, that weigh as much as what intervals were before
 NORMAL = norm.ppf(LEVELS)
+SHAPES = ((1, len(LEVELS)), (BANDS, len(LEVELS)))  # of the offsets of one lead
 SHRINK = 40  # misses that weigh as much as what all leads and times of day have in common
 
 
@@ -42,8 +44,14 @@ class Calibration:
 
     @classmethod
     def load(cls, rows: list[list[list[float]]]) -> Self:
-        """What ``dump`` gave."""
-        return cls(np.array(rows))
+        """What ``dump`` gave; FieldError when it is not (H, B, Q), finite, with 1 or 24 times of day."""
+        offsets = np.array(rows, dtype=np.float64)
+        if not offsets.size or offsets.shape[1:] not in SHAPES:
+            shapes = " or ".join(f"(H, {bands}, {levels})" for bands, levels in SHAPES)
+            raise FieldError("calibration", f"must be {shapes}, got {offsets.shape}")
+        if not np.isfinite(offsets).all():
+            raise FieldError("calibration", "must be finite")
+        return cls(offsets)
 
 
 NONE = Calibration(NORMAL[None, None])  # of a model that has yet to be judged

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -19,12 +20,14 @@ from forecasting.backtest import Backtest
 from forecasting.evaluation import score
 from forecasting.models import Model, load_model
 from forecasting.series import History
+from forecasting.soundness import require_sound, require_whole
 
 CARD_FILE = "card.json"
 KNOWN_SUFFIXES = {".json", ".txt", ".safetensors"}
 VERSIONED = ("numpy", "lightgbm", "torch")
 FIGURES = ("mae", "rmse", "pinball", "crps", "coverage_80", "mean_abs_actual", "count")
 SHA256 = r"^[0-9a-f]{64}$"
+LONGEST_REASON = 300
 
 
 class Card(BaseModel):
@@ -100,7 +103,8 @@ def read_card(directory: Path) -> Card:
     try:
         return Card.model_validate_json((directory / CARD_FILE).read_bytes())
     except (OSError, ValidationError) as error:
-        raise FieldError("card", f"{directory.name} has no readable card: {error}", code="no_card") from error
+        message = f"{directory.name} has no readable card: {_reason(error)}"
+        raise FieldError("card", message, code="no_card") from error
 
 
 def figures(result: Backtest, lead: int | None = None) -> dict[str, float]:
@@ -159,10 +163,41 @@ def load_artefact(directory: Path, *, sha256: str) -> Model:
     """The model in ``directory``, when its files are those that had this digest.
 
     Raises:
-        FieldError: as ``artefact_digest``; ``digest_mismatch`` when a file is not what it was.
+        FieldError: as ``artefact_digest``; ``digest_mismatch`` when a file is not what it was; ``unreadable``
+            when the files are those of the card and still make no model.
     """
     found = artefact_digest(directory)
     if found != sha256:
         message = f"{directory.name} was changed: its digest is {found[:16]}…, not {sha256[:16]}…"
         raise FieldError("artefact", message, code="digest_mismatch")
-    return load_model(directory)
+    try:
+        require_whole(directory)
+        model = load_model(directory)
+        require_sound(model)
+    except Exception as error:  # JSON, numpy, LightGBM, safetensors and torch each raise their own
+        message = f"{directory.name} cannot be read: {_reason(error)}"
+        raise FieldError("artefact", message, code="unreadable") from error
+    return model
+
+
+def is_artefact(directory: Path) -> bool:
+    """Whether ``directory`` holds a model, the card that was written for it, and nothing else."""
+    try:
+        return read_card(directory).artefact_sha256 == artefact_digest(directory)
+    except FieldError:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line: of what pydantic found, the first."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        said = f"{where}: {first['msg']}" if where else first["msg"]
+    elif isinstance(error, FieldError):
+        said = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        said = f"{error.strerror}: {Path(error.filename).name}" if error.filename else error.strerror
+    else:
+        said = f"{type(error).__name__}: {error}"
+    return shorten(said, LONGEST_REASON, placeholder="…")

@@ -1,6 +1,6 @@
 """Backtests as pictures, with the table that says whether they beat the reference."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from forecasting import metrics
@@ -32,13 +33,20 @@ FAN_DAYS = 5
 LEGEND_COLUMNS = 6
 MOST_MARKERS = 48  # on a line; more run together
 INDEX = "index.html"
+BY_LEAD = "error_by_lead.png"
+RELIABILITY = "reliability.png"
+HEAD = (
+    "<!doctype html>\n"
+    '<html lang="en"><meta charset="utf-8"><title>Forecasts: a comparison</title>\n'
+)  # of every page, by which one that was written here is known
 
 
 def report(results: Mapping[str, Backtest], folder: Path, *, unit: str = "") -> list[Path]:
     """Write the pictures and ``index.html`` into ``folder``, which is made if need be; their paths.
 
     One forecast fan a model (``fan_MODEL.png``), ``error_by_lead.png`` and ``reliability.png``, of the
-    readings that every model forecast. ``unit`` is that of the series, for the axes. Raises FieldError as
+    readings that every model forecast. ``unit`` is that of the series, for the axes; it and the names of
+    series are drawn as they are written, not as formulae. Raises FieldError as
     ``forecasting.evaluation.compare`` does.
     """
     same, _ = aligned(results)
@@ -54,17 +62,37 @@ def report(results: Mapping[str, Backtest], folder: Path, *, unit: str = "") -> 
             actual=result.actual[:, window],
         )
         title = f"{name}: the next {_duration(result.actual.shape[-1] * result.history.grid.step)}, as issued"
-        drawings[f"fan_{name}.png"] = partial(_fan, shown=shown, row=row, title=title, unit=unit)
-    drawings["error_by_lead.png"] = partial(_by_lead, results=same, unit=unit)
-    drawings["reliability.png"] = partial(_reliability, results=same)
+        drawings[fan_of(name)] = partial(_fan, shown=shown, row=row, title=title, unit=unit)
+    drawings[BY_LEAD] = partial(_by_lead, results=same, unit=unit)
+    drawings[RELIABILITY] = partial(_reliability, results=same)
     folder.mkdir(parents=True, exist_ok=True)
     for name, drawing in drawings.items():
         figure = Figure(figsize=SIZE_IN, dpi=DPI, layout="constrained")
         drawing(figure)
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
         figure.savefig(folder / name, metadata={"Software": None})
     page = _page(table(comparison), note(comparison), list(drawings))
     (folder / INDEX).write_text(page, encoding="utf-8")
     return [folder / name for name in (*drawings, INDEX)]
+
+
+def fan_of(model: str) -> str:
+    """The name of the picture of one model's forecasts."""
+    return f"fan_{model}.png"
+
+
+def is_report(folder: Path, *, models: Iterable[str]) -> bool:
+    """Whether ``report`` wrote all that lies in ``folder``, of some of ``models``."""
+    names = {INDEX, BY_LEAD, RELIABILITY, *map(fan_of, models)}
+    if any(path.name not in names or path.is_symlink() or not path.is_file() for path in folder.iterdir()):
+        return False
+    page = folder / INDEX
+    if not page.is_file():
+        return False
+    head = HEAD.encode()
+    with page.open("rb") as file:
+        return file.read(len(head)) == head
 
 
 def _ordinary_series(result: Backtest) -> int:
@@ -209,10 +237,8 @@ def _page(rows: list[list[str]], remark: str, pictures: list[str]) -> str:
     lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
     lines += ["".join(f"<td>{escape(cell)}</td>" for cell in line) for line in body]
     images = [f'<p><img src="{escape(name)}" alt="{escape(Path(name).stem)}"></p>' for name in pictures]
-    return "\n".join(
+    return HEAD + "\n".join(
         [
-            "<!doctype html>",
-            '<html lang="en"><meta charset="utf-8"><title>Forecasts: a comparison</title>',
             "<style>body{font-family:sans-serif;max-width:70rem;margin:2rem auto}img{max-width:100%}",
             "td,th{padding:.2rem .6rem;text-align:right}:is(td,th):first-child{text-align:left}</style>",
             "<h1>Forecasts: a comparison</h1>",

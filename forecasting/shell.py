@@ -1,25 +1,21 @@
 """What the commands of ``python -m forecasting`` do; each returns what is to be said."""
 
-import os
 import shlex
-import shutil
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TextIO
+from functools import partial
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain.errors import FieldError
 from forecasting import evaluation
 from forecasting.backtest import Backtest, Refit, backtest, rolling_origins
-from forecasting.cards import CARD_FILE, load_artefact, read_card, write_card
+from forecasting.cards import is_artefact, load_artefact, read_card, write_card
 from forecasting.models import MODELS, Model, train
 from forecasting.models.base import resolved
 from forecasting.models.seasonal_naive import SeasonalNaive
-from forecasting.report import INDEX, report
+from forecasting.outputs import require_file, require_folder, staged_file, staged_folder
+from forecasting.report import INDEX, is_report, report
 from forecasting.series import DAY, History
 from forecasting.table import Layout, read_history, write_forecasts
 
@@ -29,20 +25,22 @@ INTENDED_USE = "Forecasts of the series it was trained on, or of others like it 
 
 def run_backtest(options: Namespace) -> str:
     """Write every forecast of one model, trained here or before."""
-    _require_file(options.out, source=options.csv)
+    _refit(options)
+    require_file(options.out, source=options.csv, model=options.model_dir)
     history = read(options)
     if options.model_dir:
         model = load_artefact(options.model_dir, sha256=read_card(options.model_dir).artefact_sha256)
         result = _forecasts(options, model, history, first=options.train_end or model.trained_at)
     else:
         result = _trained_forecasts(options, options.model, history)
-    with _staged_file(options.out) as file:
+    with staged_file(options.out) as file:
         write_forecasts(file, result)
     return f"{result.issued_at.size} origins x {options.horizon} leads -> {options.out}"
 
 
 def run_compare(options: Namespace) -> str:
     """A table of models on the same intervals."""
+    _refit(options)
     history = read(options)
     results = {name: _trained_forecasts(options, name, history) for name in _models(options)}
     return evaluation.as_text(evaluation.compare(results))
@@ -50,10 +48,12 @@ def run_compare(options: Namespace) -> str:
 
 def run_report(options: Namespace) -> str:
     """The table and pictures in a folder."""
-    _require_folder(options.out, mark=INDEX)
+    _refit(options)
+    written = partial(is_report, models=MODELS)
+    require_folder(options.out, source=options.csv, written=written)
     history = read(options)
     results = {name: _trained_forecasts(options, name, history) for name in _models(options)}
-    with _staged_folder(options.out) as folder:
+    with staged_folder(options.out, written=written) as folder:
         report(results, folder, unit=options.unit)
     return f"{evaluation.as_text(evaluation.compare(results))}\n{options.out / INDEX}"
 
@@ -63,7 +63,7 @@ def run_train(options: Namespace) -> str:
 
     The card's figures are those of a model trained without the last days before the end of training, on them.
     """
-    _require_folder(options.out, mark=CARD_FILE)
+    require_folder(options.out, source=options.csv, written=is_artefact)
     history = read(options)
     end = _instant(options.train_end, history)
     if not history.grid.start < end <= history.grid.end:
@@ -72,7 +72,7 @@ def run_train(options: Namespace) -> str:
     split = end - max(1, round(JUDGED_SHARE * ((end - history.grid.start) / DAY))) * DAY
     judged = _trained_forecasts(options, options.model, past, end=split)
     model = train(options.model, past, trained_at=end, seed=options.seed, horizon=options.horizon)
-    with _staged_folder(options.out) as folder:
+    with staged_folder(options.out, written=is_artefact) as folder:
         model.save(folder)
         card = write_card(
             folder,
@@ -111,7 +111,7 @@ def read(options: Namespace) -> History:
 
 def _zone(name: str | None) -> str | None:
     try:
-        return name and ZoneInfo(name).key
+        return None if name is None else ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise FieldError("--time-zone", f"{name!r} is not a time zone, such as America/Fortaleza") from error
 
@@ -144,6 +144,7 @@ def _backtest(options: Namespace, model: Model, history: History, origins: list[
 
 
 def _refit(options: Namespace) -> Refit | None:
+    """When the model adapts; FieldError where the options contradict each other, so commands ask first."""
     if options.refit_every is not None:
         return Refit(options.refit_every, anew=options.anew)
     if options.anew:
@@ -174,54 +175,3 @@ def _span(history: History) -> str:
 def _instant(value: datetime, history: History) -> datetime:
     """In UTC, by the file's wall clock where ``value`` has no offset."""
     return (value if value.tzinfo else value.replace(tzinfo=ZoneInfo(history.time_zone))).astimezone(UTC)
-
-
-def _require_file(out: Path, *, source: Path) -> None:
-    """FieldError when ``out`` cannot be written, before anything is computed for it."""
-    _require_parent(out)
-    if out.resolve() == source.resolve():
-        raise FieldError("--out", f"{out} is the file that is read")
-    if out.exists() and not out.is_file():
-        raise FieldError("--out", f"{out} is not a file")
-
-
-def _require_folder(out: Path, *, mark: str) -> None:
-    """The same for a folder: one that exists must be empty, or hold ``mark`` of an earlier run."""
-    _require_parent(out)
-    if out.exists() and not (out.is_dir() and ((out / mark).exists() or not any(out.iterdir()))):
-        raise FieldError("--out", f"{out} holds something else; name a new folder")
-
-
-def _require_parent(out: Path) -> None:
-    if not out.resolve().parent.is_dir():
-        raise FieldError("--out", f"the folder {out.resolve().parent} does not exist")
-
-
-@contextmanager
-def _staged_file(out: Path) -> Iterator[TextIO]:
-    """A file that takes the place of ``out`` once it is whole."""
-    partial = _partial(out)
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        partial.replace(out.resolve())
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _staged_folder(out: Path) -> Iterator[Path]:
-    """A folder that takes the place of ``out`` once it is whole."""
-    partial = _partial(out)
-    try:
-        partial.mkdir()
-        yield partial
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _partial(out: Path) -> Path:
-    return out.resolve().with_name(f".{out.name}.{os.getpid()}.partial")

@@ -1,15 +1,13 @@
 """A CSV file as a history, and forecasts as a CSV file."""
 
 import csv
-import gzip
 import math
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import TextIO
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,6 +16,7 @@ from domain.errors import FieldError
 from domain.time import EPOCH, TimeGrid
 from forecasting.backtest import Backtest
 from forecasting.quantiles import LEVELS
+from forecasting.records import naming, records
 from forecasting.series import History
 
 HEADER = ("issued_at", "target_time", "lead", *(f"q{round(level * 100):02d}" for level in LEVELS))
@@ -64,17 +63,12 @@ def read_history(path: Path, layout: Layout) -> History:
     and column.
     """
     instants, rows = [], []
-    try:
-        with _opened(path) as file:
-            records = _records(_lines(file))
-            _, header = next(records, (1, []))
-            for instant, cells in _placed(records, header, layout):
-                instants.append(instant)
-                rows.append(cells)
-    except FieldError as error:
-        raise FieldError(f"{path}: {error.field}", error.message, code=error.code) from error
-    except OSError as error:
-        raise FieldError(str(path), f"cannot be read: {error.strerror}", code="unreadable") from error
+    with naming(path):
+        lines = records(path)
+        _, header = next(lines, (1, []))
+        for instant, cells in _placed(lines, header, layout):
+            instants.append(instant)
+            rows.append(cells)
     if not instants:
         raise FieldError(f"{path}: line 2", "the file has no rows", code="no_data")
     grid = TimeGrid(instants[0], layout.step, (instants[-1] - instants[0]) // layout.step + 1)
@@ -109,37 +103,6 @@ def _text(value: float) -> str:
     return f"{value:.6g}" if math.isfinite(value) else ""
 
 
-def _opened(path: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
-
-
-def _lines(file: BinaryIO) -> Iterator[str]:
-    """Lines with their ends, as the csv module wants them; FieldError names the one that cannot be read."""
-    number = 0
-    try:
-        for number, line in enumerate(file, start=1):
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            if "\0" in text:
-                raise FieldError(f"line {number}", "holds a NUL character", code="unreadable")
-            yield text
-    except UnicodeDecodeError as error:
-        message = f"byte {error.start + 1} of the line is not UTF-8"
-        raise FieldError(f"line {number}", message, code="unreadable") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise FieldError(f"line {number + 1}", f"cannot be read: {error}", code="unreadable") from error
-
-
-def _records(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each line that is not blank."""
-    reader = csv.reader(lines, strict=True)
-    try:
-        for cells in reader:
-            if cells:
-                yield reader.line_num, [cell.strip() for cell in cells]
-    except csv.Error as error:
-        raise FieldError(f"line {reader.line_num}", str(error), code="unreadable") from error
-
-
 def _position(header: list[str], name: str) -> int:
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         raise FieldError("line 1", f"cells must be separated by commas, got {header[0]!r}")
@@ -151,14 +114,14 @@ def _position(header: list[str], name: str) -> int:
 
 
 def _placed(
-    records: Iterator[tuple[int, list[str]]], header: list[str], layout: Layout
+    lines: Iterator[tuple[int, list[str]]], header: list[str], layout: Layout
 ) -> Iterator[tuple[datetime, list[float]]]:
     """The instant (UTC) and the numbers of each row, but of those in an hour that the local clock skipped."""
     names = (layout.time, *layout.figures)
     columns = [_position(header, name) for name in names]
     before: datetime | None = None
     clock_before: datetime | None = None
-    for line, row in records:
+    for line, row in lines:
         if len(row) != len(header):
             raise FieldError(f"line {line}", f"has {len(row)} cells, the header {len(header)}")
         cell, *cells = (row[column] for column in columns)

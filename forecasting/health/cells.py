@@ -1,6 +1,7 @@
 """Cells cycled until they are worn out, as the three published sets have them."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from domain.errors import FieldError
+from forecasting.records import naming, records
 from forecasting.series import FloatArray
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "battery"
@@ -109,9 +111,8 @@ def published_cells(folder: Path = FOLDER) -> list[Cell]:
 def read_cells(path: Path, *, rated_ah: float, end_of_life: float = 0.8) -> list[Cell]:
     """Cells of a CSV (plain or ``.gz``) with columns cell, row, capacity_ah and ``CHARGE``.
 
-    A cell's group is its name up to the last ``_``. Raises FieldError that names line and column.
+    A cell's group is its name up to the last ``_``. Raises FieldError that names file, line and column.
     """
-    table = _numbers(path, ("row", "capacity_ah", *CHARGE), "cell")
     return [
         Cell(
             name=str(name),
@@ -121,7 +122,7 @@ def read_cells(path: Path, *, rated_ah: float, end_of_life: float = 0.8) -> list
             charge=rows[list(CHARGE)].to_numpy(dtype=np.float64),
             end_of_life=end_of_life,
         )
-        for name, rows in _in_order(table, "cell", "row")
+        for name, rows in _read(path, "cell", "row", ("capacity_ah", *CHARGE))
     ]
 
 
@@ -130,7 +131,6 @@ def read_nasa(path: Path) -> list[Cell]:
 
     ``cycle_number`` counts charges and impedance tests, too, so it gives the order and no more.
     """
-    table = _numbers(path, ("cycle_number", "capacity_ah"), "battery")
     return [
         Cell(
             name=str(name),
@@ -140,7 +140,7 @@ def read_nasa(path: Path) -> list[Cell]:
             charge=np.full((len(rows), len(CHARGE)), np.nan),
             end_of_life=0.7,
         )
-        for name, rows in _in_order(table, "battery", "cycle_number")
+        for name, rows in _read(path, "battery", "cycle_number", ("capacity_ah",))
     ]
 
 
@@ -152,19 +152,39 @@ def data_hash(folder: Path = FOLDER) -> str:
     return digest.hexdigest()
 
 
-def _numbers(path: Path, columns: tuple[str, ...], name: str) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype={name: str})
-    missing = [column for column in (name, *columns) if column not in table]
-    if missing:
-        raise FieldError(
-            f"line 1, column {missing[0]}", f"is missing; the file has {', '.join(map(str, table))}"
-        )
+def _read(path: Path, name: str, order: str, columns: tuple[str, ...]) -> list[tuple[object, pd.DataFrame]]:
+    """The rows of each cell, which column ``name`` names, with numbers in ``order`` and ``columns``."""
+    with naming(path):
+        return _in_order(_numbers(records(path), (order, *columns), name), name, order)
+
+
+def _numbers(lines: Iterator[tuple[int, list[str]]], columns: tuple[str, ...], name: str) -> pd.DataFrame:
+    _, header = next(lines, (1, []))
+    repeated = [title for title in header if header.count(title) > 1]
+    if repeated:
+        raise FieldError(f"line 1, column {repeated[0]}", "appears more than once")
+    for column in (name, *columns):
+        if column not in header:
+            present = ", ".join(header) or "no header"
+            raise FieldError(f"line 1, column {column}", f"is missing; the file has {present}")
+    place = header.index(name)
+    numbers, rows = [], []
+    for line, row in lines:
+        if len(row) != len(header):
+            raise FieldError(f"line {line}", f"has {len(row)} cells, the header {len(header)}")
+        if not row[place]:
+            raise FieldError(f"line {line}, column {name}", "is empty; every row names its cell")
+        numbers.append(line)
+        rows.append(row)
+    if not rows:
+        raise FieldError("line 2", "the file has no rows", code="no_data")
+    table = pd.DataFrame(rows, columns=header)
     for column in columns:
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        bad = np.flatnonzero(~np.isfinite(numbers.to_numpy(dtype=np.float64)))
+        values = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
-            raise FieldError(f"line {bad[0] + 2}, column {column}", "is not a finite number")
-        table[column] = numbers
+            raise FieldError(f"line {numbers[bad[0]]}, column {column}", "is not a finite number")
+        table[column] = values
     return table
 
 

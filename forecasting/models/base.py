@@ -157,7 +157,7 @@ def write_header(directory: Path, header: dict[str, Any]) -> None:
 def read_header(directory: Path) -> dict[str, Any]:
     """The header file of a saved model, with its times and durations restored."""
     header: dict[str, Any] = json.loads((directory / HEADER_FILE).read_text(encoding="utf-8"))
-    header["trained_at"] = datetime.fromisoformat(header["trained_at"])
+    header["trained_at"] = require_utc(datetime.fromisoformat(header["trained_at"]), "trained_at")
     header["step"] = timedelta(seconds=header.pop("step_s"))
     return header
 

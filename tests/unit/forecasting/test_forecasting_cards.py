@@ -1,6 +1,7 @@
 """A card says what a model was made of; files that are not what it says are not loaded."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from forecasting.cards import (
     read_card,
     write_card,
 )
+from forecasting.models import SHIPPED
 from forecasting.models.base import HEADER_FILE
 
 DAY = timedelta(days=1)
@@ -139,6 +141,84 @@ def test_a_card_that_is_none_is_refused(carded, change):
     with pytest.raises(FieldError) as caught:
         read_card(folder)
     assert caught.value.code == "no_card"
+    assert str(caught.value).startswith(f"card: model has no readable card: {next(iter(change))}")
+    assert "\n" not in str(caught.value)
     (folder / CARD_FILE).unlink()
     with pytest.raises(FieldError, match="no readable card"):
         read_card(folder)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff\xfe{", b"[" * 100_000, b"{}"])
+def test_a_card_that_is_broken_is_refused_in_one_line(carded, body):
+    folder, *_ = carded
+    (folder / CARD_FILE).write_bytes(body)
+    with pytest.raises(FieldError, match="model has no readable card: ") as caught:
+        read_card(folder)
+    assert "\n" not in str(caught.value)
+
+
+def header(**changes):
+    def spoil(folder):
+        body = json.loads((folder / HEADER_FILE).read_text(encoding="utf-8"))
+        (folder / HEADER_FILE).write_text(json.dumps(body | changes), encoding="utf-8")
+
+    return spoil
+
+
+def without(key):
+    def spoil(folder):
+        body = json.loads((folder / HEADER_FILE).read_text(encoding="utf-8"))
+        del body[key]
+        (folder / HEADER_FILE).write_text(json.dumps(body), encoding="utf-8")
+
+    return spoil
+
+
+def text(name, change):
+    def spoil(folder):
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+
+    return spoil
+
+
+ZERO = [0.0] * 7
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (text(HEADER_FILE, lambda _: b"model"), "ValueError: expected value"),
+        (text(HEADER_FILE, lambda _: b"[]"), "TypeError"),
+        (text(HEADER_FILE, lambda _: b"[" * 100_000), "ValueError: recursion limit exceeded"),
+        (text(HEADER_FILE, lambda body: body.decode().encode("utf-16")), "ValueError"),
+        (lambda folder: (folder / HEADER_FILE).unlink(), "No such file or directory: model.json"),
+        (without("trained_at"), "KeyError: 'trained_at'"),
+        (without("calibration"), "KeyError: 'calibration'"),
+        (header(name="oracle"), "model: must be one of"),
+        (header(trained_at="yesterday"), "ValueError"),
+        (header(trained_at="2024-01-01T00:00:00"), "trained_at: must carry a time zone"),
+        (header(step_s="3600"), "TypeError"),
+        (header(horizon="24"), "horizon: Input should be a valid integer"),
+        (header(share="0.5"), "share: Input should be a valid number"),
+        (header(settings={"rows": "many"}), "settings.rows: Input should be a valid number"),
+        (header(recipe={"annual": True, "days": ["7"]}), "days.0: Input should be a valid integer"),
+        (header(calibration=[[1]]), "calibration: must be (H, 1, 7) or (H, 24, 7), got (1, 1)"),
+        (header(calibration=[[ZERO] * 3]), "calibration: must be (H, 1, 7) or (H, 24, 7), got (1, 3, 7)"),
+        (header(calibration=[]), "calibration: must be (H, 1, 7) or (H, 24, 7), got (0,)"),
+        (header(calibration=[[ZERO]] * 3), "calibration: must have 1 lead or 24, got 3"),
+        (header(calibration=[[[*ZERO[:6], float("nan")]]]), "calibration: must be finite"),
+        (header(calibration="wide"), "ValueError"),
+        (text("level.txt", lambda _: b"garbage"), "level.txt: does not hold the trees that it says"),
+        (text("level.txt", lambda body: body[:9000]), "level.txt: does not hold the trees that it says"),
+        (lambda folder: (folder / "departure.txt").unlink(), "No such file or directory: departure.txt"),
+    ],
+)  # fmt: skip
+def test_files_that_make_no_model_are_refused_in_one_line(tmp_path, spoil, said):
+    folder = tmp_path / "model"
+    shutil.copytree(SHIPPED / "lightgbm-load-1h", folder)
+    spoil(folder)
+    with pytest.raises(FieldError) as caught:
+        load_artefact(folder, sha256=artefact_digest(folder))
+    assert (caught.value.field, caught.value.code) == ("artefact", "unreadable")
+    assert str(caught.value).startswith(f"artefact: model cannot be read: {said}")
+    assert "\n" not in str(caught.value)

@@ -80,3 +80,15 @@ def test_nothing_to_draw_is_refused_and_nothing_is_written(results, tmp_path):
         with pytest.raises(FieldError):
             report(refused, tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_units_and_names_are_drawn_as_they_are_written(results, tmp_path):
+    made = results()
+    odd = {
+        name: replace(result, history=replace(result.history, names=(r"$\nothing$", "$a", r"\$b$ _c^ $")))
+        for name, result in made.items()
+    }
+    plain = report(odd, tmp_path / "plain", unit="kW")
+    paths = report(odd, tmp_path / "odd", unit=r"$\foo$")
+    changed = {a.name for a, b in zip(plain, paths, strict=True) if a.read_bytes() != b.read_bytes()}
+    assert changed == {"fan_seasonal_naive.png", "fan_better <1>.png", "error_by_lead.png"}

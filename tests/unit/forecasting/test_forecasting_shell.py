@@ -1,4 +1,3 @@
-import csv
 import gzip
 import importlib
 import json
@@ -14,52 +13,12 @@ from domain.errors import FieldError
 from forecasting import shell as commands
 from forecasting.__main__ import ROOMS, main
 from forecasting.backtest import Refit
+from forecasting.cards import CARD_FILE, artefact_digest
 from forecasting.models import MODELS
 from forecasting.table import HEADER, Layout, read_history
 
 HOURS = 12 * 24
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def lines():
-    """Twelve days of a file in UTC, the header first."""
-    rng = np.random.default_rng(2)
-    first = datetime(2024, 3, 4)  # noqa: DTZ001  (the files have local times)
-    rows = [
-        f"{first + i * HOUR}+00:00,{5 + np.sin(i / 24 * 2 * np.pi) + rng.normal() / 5:.4f},{i % 7}"
-        for i in range(HOURS)
-    ]
-    return ["time,load,wind", *rows]
-
-
-@pytest.fixture
-def shell(tmp_path, capsys):
-    """Run a command on lines of CSV; the exit code, the rows written and what was said."""
-
-    def run(lines, *more, command="backtest", model="seasonal_naive", name="in.csv"):
-        path, out = tmp_path / name, tmp_path / "out.csv"
-        content = lines if isinstance(lines, bytes) else ("\n".join(lines) + "\n").encode()
-        if name.endswith(".gz") and not isinstance(lines, bytes):
-            content = gzip.compress(content)
-        path.write_bytes(content)
-        arguments = [command, "--csv", str(path), "--time-column", "time", "--target", "load", "--step", "1h"]
-        arguments += ["--horizon", "6", "--origin-every", "3h"]
-        if "--model-dir" not in more:
-            arguments += ["--train-end", "2024-03-14"]
-        if command == "backtest":
-            arguments += ["--out", str(out)]
-        if command in {"backtest", "train"} and "--model-dir" not in more:
-            arguments += ["--model", model]
-        try:
-            code = main([*arguments, *more])
-        except SystemExit as refused:  # by argparse
-            code = refused.code
-        rows = list(csv.reader(out.open())) if out.is_file() else []
-        said = capsys.readouterr()
-        return code, rows, said.out + said.err
-
-    return run
 
 
 @pytest.mark.parametrize("model", ["seasonal_naive", "lightgbm"])
@@ -275,6 +234,7 @@ def test_missing_rows_are_gaps_only_when_asked(lines, shell):
         (["--seed", "-1"], "must be a whole number of at least 0"),
         (["--time-zone", "Mars/Olympus"], "--time-zone: 'Mars/Olympus' is not a time zone"),
         (["--time-zone", "/etc"], "--time-zone: '/etc' is not a time zone"),
+        (["--time-zone", ""], "--time-zone: '' is not a time zone"),
         (["--step", "7min"], "step: must be one of"),
         (["--step", "an hour"], "'an hour' is not a duration"),
         (["--latitude", "nan", "--longitude", "3"], "must be degrees in [-90, 90]"),
@@ -297,6 +257,46 @@ def test_bad_options_are_refused(lines, shell, more, message):
     assert message in said
 
 
+@pytest.mark.parametrize("command", ["backtest", "compare", "report"])
+def test_options_that_contradict_each_other_are_refused_before_anything_is_read(
+    lines, shell, tmp_path, monkeypatch, command
+):
+    monkeypatch.setattr(commands, "read", lambda _: pytest.fail("was read"))
+    monkeypatch.setattr(commands, "train", lambda *_, **__: pytest.fail("was trained"))
+    out = ("--out", str(tmp_path / "r")) if command == "report" else ()
+    code, _, said = shell(lines, "--anew", *out, command=command)
+    assert (code, said) == (2, "--anew: needs --refit-every, which says how often\n")
+
+
+@pytest.mark.parametrize("zone", ["", ".", "Europe/"])
+def test_a_zone_that_is_none_is_refused_where_times_are_naive(lines, shell, zone):
+    naive = [line.replace("+00:00", "") for line in lines]
+    code, rows, said = shell(naive, "--time-zone", zone)
+    assert (code, rows) == (2, [])
+    assert said == f"--time-zone: {zone!r} is not a time zone, such as America/Fortaleza\n"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ({"horizon": "6"}, "horizon: Input should be a valid integer"),
+        ({"trained_at": "2024-03-14T00:00:00"}, "trained_at: must carry a time zone"),
+        ({"step_s": None}, "TypeError: "),
+    ],
+)
+def test_a_saved_model_that_is_broken_is_refused_in_one_line(lines, shell, tmp_path, spoil, message):
+    folder = tmp_path / "m"
+    shell(lines, "--out", str(folder), command="train")
+    body = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    (folder / "model.json").write_text(json.dumps(body | spoil), encoding="utf-8")
+    card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    body = json.dumps(card | {"artefact_sha256": artefact_digest(folder)})
+    (folder / CARD_FILE).write_text(body, encoding="utf-8")
+    code, rows, said = shell(lines, "--model-dir", str(folder))
+    assert (code, rows, said.count("\n")) == (2, [], 1)
+    assert said.startswith(f"artefact: m cannot be read: {message}")
+
+
 def test_what_is_known_of_the_place_reaches_the_model(lines, shell, monkeypatch):
     seen = []
 
@@ -317,41 +317,6 @@ def test_what_is_known_of_the_place_reaches_the_model(lines, shell, monkeypatch)
     assert (history.latitude, history.longitude) == (-8.05, -34.9)
     assert more["refit"] == Refit(timedelta(days=7), anew=True)
     assert plain["refit"] is None
-
-
-def test_output_is_whole_or_absent(lines, shell, tmp_path, monkeypatch):
-    _, rows, _ = shell(lines)
-
-    def breaks(file, _):
-        file.write("issued_at,")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(commands, "write_forecasts", breaks)
-    code, still, said = shell(lines)
-    assert (code, still) == (2, rows)
-    assert "No space left" in said
-    assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "out.csv"}
-
-
-def test_a_place_that_cannot_be_written_is_refused_first(lines, shell, tmp_path, monkeypatch):
-    monkeypatch.setattr(commands, "read", lambda _: pytest.fail("was read"))
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "thesis.txt").write_text("mine", encoding="utf-8")
-    for command, out, message in (
-        ("backtest", tmp_path / "in.csv", "is the file that is read"),
-        ("backtest", tmp_path / "none" / "out.csv", "does not exist"),
-        ("backtest", tmp_path, "is not a file"),
-        ("report", kept, "holds something else"),
-        ("train", kept, "holds something else"),
-        ("train", tmp_path / "in.csv", "holds something else"),
-        ("train", tmp_path / "none" / "m", "does not exist"),
-    ):
-        code, _, said = shell(lines, "--out", str(out), command=command)
-        assert code == 2
-        assert f"--out: {out}" in said or "--out: the folder" in said
-        assert message in said
-    assert (kept / "thesis.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_rooms_of_their_own_bring_their_command(tmp_path, monkeypatch, capsys):

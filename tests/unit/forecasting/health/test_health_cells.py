@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from domain.errors import FieldError
+from forecasting.__main__ import main
 from forecasting.health.cells import CHARGE, Cell, data_hash, published_cells, read_cells, read_nasa
 from forecasting.health.features import NAMES, trace
 from tests.unit.forecasting.health.made import made_cell
@@ -101,6 +102,47 @@ def test_a_file_is_read_cell_by_cell_and_a_bad_one_is_refused_with_line_and_colu
     path.write_text("battery,capacity_ah\n")
     with pytest.raises(FieldError, match="line 1, column cycle_number"):
         read_nasa(path)
+
+
+def spoilt(line, row):
+    def change(lines):
+        return "\n".join([*lines[:line], row, *lines[line + 1 :]]).encode()
+
+    return change
+
+
+ROW = "1,2,3,4,5,6,7,1.9"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda _: b"", "line 1, column cell: is missing; the file has no header"),
+        (lambda lines: lines[0].encode(), "line 2: the file has no rows"),
+        (lambda lines: "\n".join(lines).encode("utf-16"), "line 1: byte 1 of the line is not UTF-8"),
+        (lambda lines: gzip.compress("\n".join(lines).encode()), "line 1: byte 2 of the line is not UTF-8"),
+        (spoilt(5, f"x_1,4,{ROW},8"), "line 6: has 11 cells, the header 10"),
+        (spoilt(5, "x_1,4,1,2,3"), "line 6: has 5 cells, the header 10"),
+        (spoilt(5, f'x_1,"4,{ROW}'), "line 13: unexpected end of data"),
+        (spoilt(5, f",4,{ROW}"), "line 6, column cell: is empty"),
+        (spoilt(5, f" ,4,{ROW}"), "line 6, column cell: is empty"),
+        (spoilt(5, f"x_1,4,{ROW[:-3]}1_9"), "line 6, column capacity_ah: is not a finite number"),
+        (spoilt(5, f"\nx_1,4,{ROW[:-3]}inf"), "line 7, column capacity_ah: is not a finite number"),
+        (spoilt(0, HEADER.replace("voltage_slope", "row")), "line 1, column row: appears more than once"),
+        (spoilt(0, HEADER + ",cell"), "line 1, column cell: appears more than once"),
+        (
+            lambda lines: "\n".join([lines[0], *(f"9,{line}" for line in lines[1:])]).encode(),
+            "line 2: has 11 cells, the header 10",
+        ),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line_with_its_name(tmp_path, capsys, change, said):
+    path = tmp_path / "cycles.csv"
+    path.write_bytes(change([HEADER, *(f"x_1,{k},{ROW}" for k in range(12))]))
+    assert main(["health", "report", "--csv", str(path), "--rated-ah", "2"]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert printed.err.startswith(f"{path}: {said}")
 
 
 @pytest.mark.parametrize("cycles", [10, 45, 61, 130, 300])

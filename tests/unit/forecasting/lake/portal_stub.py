@@ -11,6 +11,11 @@ CSV = (
     "id_subsistema;nom_subsistema;din_instante;val_cargaenergiahomwmed\n"
     "SE;SUDESTE;2022-01-01 00:00:00;31822.65600000\n"
 )
+FOREIGN = {
+    "sends another table": b"a;b\n1;2\n",
+    "sends an endless line": b"x" * 200_000,
+    "ends lines with CR": CSV.replace("\n", "\r").encode(),
+}
 
 
 @dataclass
@@ -59,8 +64,8 @@ def portal_stub() -> Iterator[PortalStub]:  # noqa: C901  one handler, a branch 
                 self.answer(200, b"<html>maintenance</html>", kind="text/html; charset=utf-8")
             elif mood == "sends nothing":
                 self.answer(200, b"")
-            elif mood == "sends another table":
-                self.answer(200, b"a;b\n1;2\n")
+            elif mood in FOREIGN:
+                self.answer(200, FOREIGN[mood])
             elif self.headers.get("If-None-Match") == stub.etag:
                 self.answer(304, b"")
             else:

@@ -86,7 +86,17 @@ def test_a_lasting_trouble_is_not_tried_again(mood: str, stub: PortalStub, porta
     assert portal.waits == []
 
 
-@pytest.mark.parametrize("mood", ["fails", "truncates", "sends a page", "sends another table"])
+@pytest.mark.parametrize(
+    "mood",
+    [
+        "fails",
+        "truncates",
+        "sends a page",
+        "sends another table",
+        "sends an endless line",
+        "ends lines with CR",
+    ],
+)
 def test_the_last_good_copy_outlives_the_portal(mood: str, stub: PortalStub, portal: Portal) -> None:
     good = portal.fetch()
     stub.etag, stub.moods = '"two"', [mood] * ATTEMPTS

@@ -39,6 +39,7 @@ def test_each_dataset_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (("--dataset", "ons_load"), "name either files or --resource"),
         (("missing.csv", "--dataset", "ons_load"), "missing.csv is not a file"),
+        (("foo://x", "--dataset", "ons_load"), "foo://x cannot be opened: Protocol not known: foo"),
         (("x.csv", "--dataset", "weather"), "must be one of ons_load"),
         (("x.csv", "--dataset", "ons_load", "--engine", "polars"), "LAKE_ENGINE"),
     ],
@@ -47,4 +48,6 @@ def test_what_cannot_be_accepted_is_said(
     arguments: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert shell("ingest", *arguments, "--lake", str(tmp_path / "lake")) == 2
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1

@@ -14,7 +14,7 @@ from s3_stub import s3_stub
 from domain.errors import FieldError
 from forecasting.lake import derive
 from forecasting.lake.engines import DUCKDB, Engine, opened
-from forecasting.lake.ingest import LAYERS, ingest
+from forecasting.lake.ingest import LAYERS, current_folder, ingest
 from forecasting.lake.store import Store
 
 HEADER = "meter_id,start_utc,energy_wh\n"
@@ -39,6 +39,32 @@ def test_bronze_is_what_was_received(tmp_path: Path, lake: Store, duckdb_engine:
     record = json.loads((folder / "record.json").read_text())
     assert record["sha256"] == sha256
     assert (record["origin"], record["received_at"], record["lines"]) == ("https://ons", NOW.isoformat(), 28)
+
+
+@pytest.mark.parametrize("name", ["record.json", "Record.JSON", "rows.parquet", "part.parquet"])
+def test_a_name_that_bronze_needs_for_itself_is_refused(
+    name: str, tmp_path: Path, lake: Store, duckdb_engine: Engine
+) -> None:
+    source = meters(tmp_path, name, "A,2023-01-01T00:00Z,1\n")
+    with pytest.raises(FieldError, match=f"{name}: bronze has this name"):
+        ingest([source], dataset="meter_15min", lake=lake, engine=duckdb_engine, now=NOW)
+    assert lake.names("bronze") == []
+    assert source.read_text() == HEADER + "A,2023-01-01T00:00Z,1\n"
+
+
+@pytest.mark.parametrize("damage", [b'{"version": "ab', b"\xff\xfe", b"[]", b"null", b'{"version": "ab"}'])
+def test_a_damaged_manifest_is_named_and_left_as_it_is(
+    damage: bytes, tmp_path: Path, lake: Store, duckdb_engine: Engine
+) -> None:
+    source = meters(tmp_path, "good.csv", "A,2023-01-01T00:00Z,1\n")
+    ingest([source], dataset="meter_15min", lake=lake, engine=duckdb_engine, now=NOW)
+    manifest = tmp_path / "lake/manifests/meter_15min.json"
+    manifest.write_bytes(damage)
+    with pytest.raises(FieldError, match=r"manifests/meter_15min\.json: is damaged"):
+        ingest([source], dataset="meter_15min", lake=lake, engine=duckdb_engine, now=NOW)
+    with pytest.raises(FieldError, match=r"manifests/meter_15min\.json: is damaged"):
+        current_folder(lake, "gold", "meter_15min")
+    assert manifest.read_bytes() == damage
 
 
 def test_the_same_file_again_changes_nothing(tmp_path: Path, lake: Store, duckdb_engine: Engine) -> None:

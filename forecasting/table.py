@@ -161,10 +161,9 @@ def _irregular(instant: datetime, before: datetime | None, layout: Layout, *, ev
 
 
 def _time(cell: str, where: str) -> datetime:
-    if UNIX_SECONDS.fullmatch(cell):
-        return EPOCH + timedelta(seconds=int(cell))
     try:
-        clock = datetime.fromisoformat(cell)
+        is_unix = UNIX_SECONDS.fullmatch(cell)
+        clock = EPOCH + timedelta(seconds=int(cell)) if is_unix else datetime.fromisoformat(cell)
     except ValueError as error:
         raise FieldError(where, f"{cell!r} is not an ISO 8601 time, such as 2024-01-31T13:00Z") from error
     if clock.year not in YEARS:

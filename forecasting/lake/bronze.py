@@ -41,9 +41,13 @@ def receive(  # noqa: PLR0913  all but two by name
 ) -> tuple[Record, Path]:
     """Copy a file (path or URL) into a folder of ``scratch`` with its record and its rows as text.
 
-    Raises FieldError when there is no such file or it is not what the reader reads.
+    Raises FieldError when there is no such file, it is not what the reader reads, or its name is one that
+    bronze has for what it writes itself.
     """
     name = str(source).rstrip("/").rsplit("/", 1)[-1]
+    if name.lower() == RECORD or name.lower().endswith(Path(ROWS).suffix):
+        message = f"{name}: bronze has this name for what it writes beside the file; give the file another"
+        raise FieldError("source", message, code="name_taken")
     folder = scratch / "received"
     folder.mkdir()
     sha256, size = _copied(source, folder / name)
@@ -73,4 +77,6 @@ def _copied(source: str | Path, target: Path) -> tuple[str, int]:
                 write.write(block)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise FieldError("source", f"{source} is not a file", code="not_found") from error
+    except (ValueError, ImportError) as error:  # a protocol that is not known, or not installed
+        raise FieldError("source", f"{source} cannot be opened: {error}", code="not_found") from error
     return digest.hexdigest(), size

@@ -8,7 +8,7 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 
-from forecasting.lake import gold, silver
+from forecasting.lake import gold, holes, silver
 from forecasting.lake.bronze import Record
 from forecasting.lake.engines import Engine, parquet_files
 from forecasting.lake.reader import Reader
@@ -39,7 +39,10 @@ class Counts:
 
 
 def derive(reader: Reader, files: Sequence[Received], *, engine: Engine, scratch: Path) -> Counts:
-    """Write the folders ``silver``, ``rejects`` and ``gold`` (where there is time) of ``scratch``."""
+    """Write the folders ``silver``, ``rejects`` and ``gold`` (where there is time) of ``scratch``.
+
+    Raises FieldError where a series has a hole of more than ten years.
+    """
     parts = [silver.parsed(engine.read(file.folder), reader, _source(file)) for file in files]
     engine.write(silver.typed(engine.named(_union(parts)), reader), scratch / "typed")
     typed = engine.read(scratch / "typed")
@@ -48,12 +51,14 @@ def derive(reader: Reader, files: Sequence[Received], *, engine: Engine, scratch
 
     engine.write(silver.placed(typed, reader, changes, first_s), scratch / "placed")
     placed = engine.read(scratch / "placed")
+    if reader.step:
+        placed = holes.bounded(placed, engine=engine, scratch=scratch)
     engine.write(_union([silver.rejected(typed), silver.rejected(placed)]), scratch / "rejects")
     partition = PARTITION if reader.step else None
     engine.write(silver.kept(placed, reader), scratch / "silver", partition_by=partition)
     if reader.step and parquet_files(scratch / "silver"):
         _write_gold(reader, engine, scratch)
-    return _counted(engine, typed, scratch)
+    return _counted(engine, typed, scratch, received=sum(file.record.lines for file in files))
 
 
 def _write_gold(reader: Reader, engine: Engine, scratch: Path) -> None:
@@ -81,7 +86,8 @@ def _span(engine: Engine, rows: ir.Table, column: str, reader: Reader) -> tuple[
     return first_s, transitions(reader.zone, first_s, last_s)
 
 
-def _counted(engine: Engine, typed: ir.Table, scratch: Path) -> Counts:
+def _counted(engine: Engine, typed: ir.Table, scratch: Path, *, received: int) -> Counts:
+    """What became of the ``received`` lines."""
     rejects = engine.read(scratch / "rejects")
     found = engine.rows(rejects.group_by("reason").aggregate(lines=rejects.count()))
     reasons = {row["reason"]: int(row["lines"]) for row in sorted(found, key=lambda row: str(row["reason"]))}
@@ -101,7 +107,7 @@ def _counted(engine: Engine, typed: ir.Table, scratch: Path) -> Counts:
         gaps=gaps,
         reasons=reasons,
     )
-    if counts.kept + counts.rejected + counts.duplicates != counts.read:
+    if not counts.kept + counts.rejected + counts.duplicates == counts.read == received:
         raise RuntimeError(f"lines were lost: {counts}")
     return counts
 

@@ -60,7 +60,8 @@ def ingest(  # noqa: PLR0913  all but the first by name
         origin: where they came from, if not from ``sources``.
 
     Raises:
-        FieldError: a file cannot be read as the dataset; nothing has changed then.
+        FieldError: a file cannot be read as the dataset, or would leave a hole of more than ten years in a
+            series; nothing has changed then.
     """
     reader = reader_of(dataset)
     with lake.writing(dataset) as scratch:
@@ -105,8 +106,8 @@ def reader_of(dataset: str) -> Reader:
 
 def current_folder(lake: Store, layer: str, dataset: str) -> str:
     """Where the current version of a dataset's layer lies; FieldError when nothing was ingested."""
-    manifest = lake.read_json(manifest_name(dataset))
-    if manifest is None:
+    manifest = _manifest(lake, dataset)
+    if not manifest["version"]:
         raise FieldError("dataset", f"{dataset} has not been ingested", code="no_data")
     return layer_folder(layer, dataset, manifest["version"])
 
@@ -127,7 +128,15 @@ def layer_folder(layer: str, dataset: str, version: str) -> str:
 
 
 def _manifest(lake: Store, dataset: str) -> dict[str, Any]:
-    return lake.read_json(manifest_name(dataset)) or {"version": "", "previous": "", "ingests": []}
+    """What is known of a dataset; nothing yet where it was never ingested."""
+    name = manifest_name(dataset)
+    found = lake.read_json(name)
+    if found is None:
+        return {"version": "", "previous": "", "ingests": []}
+    missing = {"dataset", "version", "previous", "ingests", "counts"} - found.keys()
+    if missing:
+        raise FieldError(lake.path(name), f"is damaged: lacks {', '.join(sorted(missing))}", code="damaged")
+    return found
 
 
 def _version(records: Sequence[dict[str, Any]]) -> str:

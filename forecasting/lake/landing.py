@@ -5,7 +5,8 @@ Both engines start from this table, so that parsing CSV, where engines differ mo
 
 import csv
 import gzip
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,12 +17,14 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from domain.errors import FieldError
+from forecasting.lake.lines import Block, blocks, unpaired, without
 from forecasting.lake.reader import Reader
 from forecasting.series import IntArray
 
-BLOCK_BYTES = 4 << 20
+HEAD_BYTES = 1 << 20
 ROWS_PER_GROUP = 1 << 18
 MALFORMED = "wrong_number_of_cells"
+UNPAIRED = "unpaired_quote"
 UNREADABLE = "not_text"
 REPLACEMENT = "\ufffd"
 
@@ -38,11 +41,12 @@ class Landed:
 def land(source: Path, reader: Reader, target: Path) -> Landed:
     """Write ``target`` with ``line`` (1 is the file's first), ``problem`` and the reader's columns as text.
 
-    A line that has the wrong number of cells, or bytes that are no text, keeps its number and names its
-    problem. Raises FieldError when the header lacks a column or the bytes are not the reader's format at all.
+    Each line of the file is one row. A line that has the wrong number of cells, quotes that do not pair, or
+    bytes that are no text keeps its number and names its problem. Raises FieldError when the header lacks a
+    column or the bytes are not the reader's format at all.
     """
     head = _head(source, reader)
-    titles = next(csv.reader([head[-1]], delimiter=reader.delimiter), [])
+    titles = _titles(head[-1], reader)
     chosen = _columns(titles, reader)
     constants = dict(reader.preamble(head[:-1])) if reader.preamble else {}
     names = [*chosen, *constants]
@@ -52,7 +56,8 @@ def land(source: Path, reader: Reader, target: Path) -> Landed:
     lines = 0
     try:
         with pa.parquet.ParquetWriter(target, schema, compression="snappy") as writer:
-            for batch in _batches(source, reader, titles, chosen):
+            for block in blocks(source, skipped=reader.preamble_lines + 1):
+                batch = _split(block, reader, len(titles), chosen)
                 lines += batch.num_rows
                 same = [
                     pa.repeat(pa.scalar(value, pa.string()), batch.num_rows) for value in constants.values()
@@ -68,22 +73,36 @@ def land(source: Path, reader: Reader, target: Path) -> Landed:
 def require_header(source: Path, reader: Reader) -> None:
     """FieldError unless the file begins as the reader's files do."""
     head = _head(source, reader)
-    _columns(next(csv.reader([head[-1]], delimiter=reader.delimiter), []), reader)
+    _columns(_titles(head[-1], reader), reader)
 
 
 def _head(source: Path, reader: Reader) -> list[str]:
     """The lines of the preamble and the header line."""
     try:
         with _opened(source) as file:
-            lines = [file.readline() for _ in range(reader.preamble_lines + 1)]
+            lines = [file.readline(HEAD_BYTES + 1) for _ in range(reader.preamble_lines + 1)]
         encoding = "utf-8-sig" if reader.encoding == "utf-8" else reader.encoding
         texts = [line.decode(encoding).rstrip("\r\n") for line in lines]
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise FieldError(source.name, f"cannot be read: {error}", code="unreadable") from error
+    for number, line in enumerate(lines, start=1):
+        if len(line) > HEAD_BYTES:
+            raise FieldError(f"line {number}", f"is longer than {HEAD_BYTES} bytes", code="header")
     if not texts[-1]:
         message = f"ends before its header, which is line {reader.preamble_lines + 1}"
         raise FieldError(source.name, message, code="no_data")
     return texts
+
+
+def _titles(header: str, reader: Reader) -> list[str]:
+    """The cells of the header line."""
+    where = f"line {reader.preamble_lines + 1}"
+    if "\r" in header:
+        raise FieldError(where, "ends with CR alone; lines must end with LF or CRLF", code="header")
+    try:
+        return next(csv.reader([header], delimiter=reader.delimiter), [])
+    except csv.Error as error:
+        raise FieldError(where, f"cannot be split: {error}", code="header") from error
 
 
 def _opened(source: Path) -> BinaryIO:
@@ -107,26 +126,42 @@ def _columns(titles: Sequence[str], reader: Reader) -> dict[str, int]:
     return found
 
 
-def _batches(
-    source: Path, reader: Reader, titles: Sequence[str], chosen: dict[str, int]
-) -> Iterator[pa.RecordBatch]:
-    first_line = reader.preamble_lines + 2
+def _split(block: Block, reader: Reader, titles: int, chosen: dict[str, int]) -> pa.RecordBatch:
+    """A row for each of the block's lines: those that can be split in their order, then the others."""
+    set_aside = unpaired(block.data, reader.delimiter)
+    data = without(block.data, set_aside) if set_aside.size else block.data
+    numbers = np.delete(block.numbers, set_aside)
     malformed: list[int] = []
 
     def skip(row: pa.csv.InvalidRow) -> str:
-        malformed.append(row.number)
+        malformed.append(row.number - 1)
         return "skip"
 
-    # Positions as names: titles may repeat or be empty.
-    places = [str(place) for place in range(len(titles))]
-    wanted = [str(place) for place in chosen.values()]
-    opened = pa.csv.open_csv(
-        pa.input_stream(str(source), compression="gzip" if source.suffix == ".gz" else None),
+    batches = _parsed(data, reader, titles, list(chosen.values()), skip) if data else []
+    good = all_but(numbers, malformed, sum(batch.num_rows for batch in batches))
+    bad = np.concatenate([numbers[malformed], block.numbers[set_aside]])
+    problems = [MALFORMED] * len(malformed) + [UNPAIRED] * set_aside.size
+    decoded = [_decoded(batch) for batch in batches]
+    empty = pa.nulls(bad.size, pa.string())
+    columns = [
+        pa.concat_arrays([*(cells[place] for cells, _ in decoded), empty]) for place in range(len(chosen))
+    ]
+    problem = pa.concat_arrays([*(found for _, found in decoded), pa.array(problems, pa.string())])
+    lines = pa.array(np.concatenate([good, bad]))
+    return pa.RecordBatch.from_arrays([lines, problem, *columns], ["line", "problem", *chosen])
+
+
+def _parsed(
+    data: bytes, reader: Reader, titles: int, places: Sequence[int], skip: Callable[[pa.csv.InvalidRow], str]
+) -> list[pa.RecordBatch]:
+    """The chosen cells of whole lines as bytes; ``skip`` is told of lines with another number of cells."""
+    wanted = [str(place) for place in places]
+    table = pa.csv.read_csv(
+        pa.BufferReader(data),
         read_options=pa.csv.ReadOptions(
             use_threads=False,
-            block_size=BLOCK_BYTES,
-            skip_rows=first_line - 1,
-            column_names=places,
+            block_size=2 * len(data),  # all at once, also where UTF-8 is longer than the file's encoding
+            column_names=[str(place) for place in range(titles)],  # titles may repeat or be empty
             encoding=reader.encoding,
         ),
         parse_options=pa.csv.ParseOptions(
@@ -136,26 +171,20 @@ def _batches(
             include_columns=wanted, column_types=dict.fromkeys(wanted, pa.binary()), strings_can_be_null=False
         ),
     )
-    line = first_line
-    for batch in opened:
-        columns, problem = _decoded(batch)
-        numbers = _line_numbers(batch.num_rows, line, malformed)
-        line = int(numbers[-1]) + 1 if numbers.size else line
-        yield pa.RecordBatch.from_arrays([pa.array(numbers), problem, *columns], ["line", "problem", *chosen])
-    if malformed:
-        count = len(malformed)
-        empty = pa.nulls(count, pa.string())
-        yield pa.RecordBatch.from_arrays(
-            [pa.array(malformed, pa.int64()), pa.array([MALFORMED] * count), *[empty] * len(chosen)],
-            ["line", "problem", *chosen],
-        )
+    batches: list[pa.RecordBatch] = table.to_batches()
+    return batches
 
 
-def _line_numbers(count: int, first: int, malformed: Sequence[int]) -> IntArray:
-    """The next ``count`` line numbers from ``first`` on that no malformed line has."""
-    skipped = np.array([number for number in malformed if number >= first], dtype=np.int64)
-    candidates = np.arange(first, first + count + skipped.size)
-    return np.setdiff1d(candidates, skipped, assume_unique=True)[:count] if skipped.size else candidates
+def all_but(numbers: IntArray, malformed: Sequence[int], rows: int) -> IntArray:
+    """The numbers of the lines that became ``rows`` rows: all but those at the ``malformed`` places.
+
+    Raises FieldError unless each line is a row or malformed: none may be lost without a word.
+    """
+    good = np.delete(numbers, np.array(malformed, dtype=np.int64))
+    if good.size != rows:
+        message = f"hold {numbers.size} lines, of which {rows + len(malformed)} were read"
+        raise FieldError(f"lines {numbers[0]} to {numbers[-1]}", message, code="lines_lost")
+    return good
 
 
 def _decoded(batch: pa.RecordBatch) -> tuple[list[pa.Array], pa.Array]:

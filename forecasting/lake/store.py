@@ -35,11 +35,15 @@ class Store:
         return f"{self.base}/{name}"
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """The object that a file holds; None where there is no such file."""
+        """The object that a file holds; None where there is no such file, FieldError where it is damaged."""
         try:
-            found: dict[str, Any] = json.loads(self.filesystem.cat_file(self.path(name)))
+            found = json.loads(self.filesystem.cat_file(self.path(name)))
         except FileNotFoundError:
             return None
+        except ValueError as error:  # no JSON, or no text
+            raise FieldError(self.path(name), f"is damaged: {error}", code="damaged") from error
+        if not isinstance(found, dict):
+            raise FieldError(self.path(name), f"is damaged: holds no object but {found!r}", code="damaged")
         return found
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:

@@ -141,6 +141,7 @@ def test_models_that_do_not_fit_are_refused(lines, shell, tmp_path):
         (9, "2024-03-04 08:00:00+00:00,1,2,3", "line 10: has 4 cells, the header 3"),
         (9, "4 March,1,1", "line 10, column time: '4 March' is not an ISO 8601 time"),
         (9, ",1,1", "line 10, column time: '' is not an ISO 8601 time"),
+        (9, "9999999999,1,1", "line 10, column time: '9999999999' lies outside the years 1900 to 2199"),
         (9, "0001-01-01T00:00+14:00,1,1", "line 10, column time: '0001-01-01T00:00+14:00' lies outside"),
         (9, "2024-03-04 09:00:00+00:00,1,1", "line 10, column time: 2024-03-04 09:00:00+00:00 follows"),
         (9, "2024-03-04 07:00:00+00:00,1,1", "line 10, column time: 2024-03-04 07:00:00+00:00 repeats"),

@@ -109,6 +109,7 @@ def _starts(text: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> IntArray:
 @lru_cache(maxsize=8)
 def _closed_cells(delimiter: str) -> re.Pattern[bytes]:
     """What a line matches whose quoted cells are all closed; a quote amid an unquoted cell is a character."""
-    other = b"[^" + re.escape(delimiter.encode()) + b"]*+"
-    cell = b'(?:"(?:[^"]|"")*+"' + other + b'|(?!")' + other + b")"
-    return re.compile(cell + b"(?:" + re.escape(delimiter.encode()) + cell + b")*+")
+    other = b"[^" + re.escape(delimiter.encode()) + b"]*"
+    closing = b'"(?!")'  # of two in a row neither closes
+    cell = b'(?:"[^"]*(?:""[^"]*)*' + closing + other + b'|(?!")' + other + b")"
+    return re.compile(cell + b"(?:" + re.escape(delimiter.encode()) + cell + b")*")

@@ -155,7 +155,7 @@ describe("drift", () => {
     const open = inside(screen.getByRole("list", { name: "Open alarms" }));
     expect(open.getAllByRole("listitem").map(({ textContent }) => textContent)).toEqual([
       "Forecasts of load have become worseSince Wed Jul 12, 13:00 PDT. What was found then: the loss is 1.51 times that of the days on which the model was judged first (p < 0.001).",
-      "Readings of PV are unlike beforeSince Wed Jul 12, 13:00 PDT. What was found then: 2 homes of 3 are unlike in the weeks before: Birch (index 1.2, usual up to 0.5), Alder (index 0.31, usual up to 0.25).",
+      "Readings of PV are unlike beforeSince Wed Jul 12, 13:00 PDT. What was found then: 2 homes of 3 differ from the weeks before: Birch (index 1.2, usual up to 0.5), Alder (index 0.31, usual up to 0.25).",
     ]);
     expect(screen.queryByText(/Nothing has drifted/)).toBeNull();
   });

@@ -131,7 +131,7 @@ def _describe_origins(command: ArgumentParser, *, train_end_needed: bool = True)
     command.add_argument("--origin-every", type=_duration, required=True, help="such as 1h")
     command.add_argument("--train-end", type=_instant, required=train_end_needed, help="such as 2022-01-01")
     command.add_argument("--refit-every", type=_duration, help="adapt to what has come since, such as 7d")
-    command.add_argument("--anew", action="store_true", help="learn all anew then, not only what is cheap")
+    command.add_argument("--anew", action="store_true", help="learn all anew then, a day apart at least")
 
 
 def _duration(text: str) -> timedelta:

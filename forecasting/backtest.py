@@ -47,7 +47,7 @@ class Refit:
         least = DAY if self.anew else timedelta(microseconds=1)
         if self.every < least:
             message = f"must be {'a day at least' if self.anew else 'positive'}, got {self.every}"
-            raise FieldError("refit.every", message)
+            raise FieldError("refit_every", message)
 
 
 def rolling_origins(first: datetime, last: datetime, every: timedelta) -> list[datetime]:

@@ -123,7 +123,7 @@ class Located(Model):
         seen = list(self.views(Vista.at(history, origins), self.horizon))
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
         centre = np.concatenate([self.centre(vista, features) for vista, features in seen], axis=1)
-        days = (origins[-1] - origins[0]) / history.steps_per_day * _heard(history, origins, self.horizon)
+        days = (origins[-1] - origins[0]) / history.steps_per_day * _heard(actual)
         return calibrated_on(
             [features for _, features in seen], centre, actual, days=days, before=self.calibration
         )
@@ -162,7 +162,8 @@ class Located(Model):
         earlier = self.renewed(past.as_of(before))
         choosing = min(CHOICE_DAYS, half)
         newest = origins[origins >= len(past.grid) - choosing * past.steps_per_day]
-        if days >= choosing and _heard(past, newest, self.horizon) > LEAST_HEARD:
+        followed = values_at(past, newest[:, None] + np.arange(self.horizon))
+        if days >= choosing and _heard(followed) > LEAST_HEARD:
             earlier = earlier.judged(past, newest)
         adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
         return replace(adapted, trained_at=at, grown_at=grown_at)
@@ -192,10 +193,9 @@ def _still(features: Features) -> BoolArray:
     return features.spread <= LEAST_SPREAD
 
 
-def _heard(history: History, origins: IntArray, horizon: int) -> float:
-    """The share of origins that a reading follows within the horizon: silent days tell nothing of a model."""
-    ahead = values_at(history, origins[:, None] + np.arange(horizon))
-    return float(np.isfinite(ahead).any(axis=(0, 2)).mean())
+def _heard(actual: FloatArray) -> float:
+    """The share of origins that readings (N, O, H) follow: silent days tell nothing of a model."""
+    return float(np.isfinite(actual).any(axis=(0, 2)).mean())
 
 
 def validation_start(history: History) -> datetime:

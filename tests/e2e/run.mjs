@@ -44,6 +44,15 @@ async function newPage() {
 
 const shot = (page, name) => page.screenshot({ path: `${SHOTS}${name}.png`, fullPage: true });
 
+/** In the dark, without motion, and without scrolling sideways. */
+async function holdsOnAPhone(page, name) {
+  await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.waitForFunction(() => document.documentElement.scrollWidth === window.innerWidth);
+  await shot(page, `phone-${name}`);
+  await accessible(page);
+}
+
 /** Nothing that axe calls a violation, on any page. */
 async function accessible(page) {
   // What slides or fades in is judged when it is there.
@@ -217,11 +226,7 @@ test("an operator compares methods on a day that is over", async () => {
   await operator.getByRole("img", { name: "What all batteries together would have done" }).waitFor();
   await shot(operator, "methods");
   await accessible(operator);
-  await operator.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
-  await operator.setViewportSize({ width: 390, height: 844 });
-  await operator.waitForFunction(() => document.documentElement.scrollWidth === window.innerWidth);
-  await shot(operator, "phone-methods");
-  await accessible(operator);
+  await holdsOnAPhone(operator, "methods");
   await operator.context().close();
 });
 
@@ -231,11 +236,7 @@ test("an operator sees who forecasts, and whether anything drifts", async () => 
   await operator.getByRole("heading", { name: /forecasts? the load of \d+ homes/ }).waitFor();
   await shot(operator, "forecasts");
   await accessible(operator);
-  await operator.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
-  await operator.setViewportSize({ width: 390, height: 844 });
-  await operator.waitForFunction(() => document.documentElement.scrollWidth === window.innerWidth);
-  await shot(operator, "phone-forecasts");
-  await accessible(operator);
+  await holdsOnAPhone(operator, "forecasts");
   await operator.context().close();
 });
 

@@ -2,11 +2,21 @@
 
 import json
 
-import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
-from forecasters import MIDNIGHT, STATUSES, Lucky, Week, champion, meter_readings, poison, served, snapshot
+from forecasters import (
+    MIDNIGHT,
+    STATUSES,
+    Lucky,
+    Week,
+    champion,
+    leave_one_home_out,
+    meter_readings,
+    poison,
+    served,
+    snapshot,
+)
 from town import HOUR, OPENED
 
 from backend import pipeline
@@ -171,14 +181,7 @@ def test_only_who_may_serve_keeps_files(known, settings, django_capture_on_commi
 
 
 def test_a_challenger_that_leaves_homes_out_cannot_win(known, monkeypatch):  # noqa: ARG001 - the readings
-    said = Week.quantiles
-
-    def all_but_one(self, *given):
-        quantiles = said(self, *given)
-        quantiles[0] = np.nan
-        return quantiles
-
-    monkeypatch.setattr(Week, "quantiles", all_but_one)
+    leave_one_home_out(monkeypatch)
     contest = contests.hold("load", MIDNIGHT)
     assert contest.winner is None
     assert {e["name"]: e["verdict"] for e in contest.entries}["week"] == "left 33.3% without a forecast"

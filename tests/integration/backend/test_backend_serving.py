@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from forecasters import MIDNIGHT, Lucky, Week, champion, meter_readings, poison, served
+from forecasters import MIDNIGHT, Lucky, Week, champion, leave_one_home_out, meter_readings, poison, served
 from test_backend_figures import got
 from town import HOUR, OPENED
 
@@ -99,14 +99,7 @@ def test_the_former_champion_stands_in_and_then_the_reference(known, monkeypatch
 
 def test_a_site_that_the_champion_cannot_forecast_is_left_to_the_next(known, monkeypatch):  # noqa: ARG001 - the readings
     services.train_models(MIDNIGHT)
-    said = Week.quantiles
-
-    def all_but_one(self, *given):
-        quantiles = said(self, *given)
-        quantiles[0] = np.nan
-        return quantiles
-
-    monkeypatch.setattr(Week, "quantiles", all_but_one)
+    leave_one_home_out(monkeypatch)
     facts = served()["load"]
     assert facts["sites_by_model"] == {"seasonal_naive": 1, "week": 2}
     assert "1 sites" in facts["passed_over"][0]
@@ -157,6 +150,15 @@ def test_the_shipped_model_serves_before_anything_was_trained(known, shipped):
     assert contest.incumbent == first
     assert contest.entries[1]["part"] == "champion"
     assert known.client("operator").get("/api/v1/planning/models").status_code == 200
+
+
+def test_a_contest_that_was_quicker_than_the_shipped_model_keeps_its_champion(known, shipped, monkeypatch):  # noqa: ARG001 - it lies there
+    services.train_models(MIDNIGHT)
+    before = champion()
+    monkeypatch.setattr(serving.queries, "was_crowned", lambda _: False)  # as seen a moment before
+    assert served()["load"]["sites_by_model"] == {"week": 3}
+    assert champion() == before
+    assert not ModelVersion.objects.filter(shipped=True).exists()
 
 
 def test_the_champion_is_adapted_once_a_day_to_what_was_known_at_midnight(known, shipped, monkeypatch):  # noqa: ARG001 - it lies there

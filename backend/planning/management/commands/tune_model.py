@@ -14,7 +14,10 @@ from forecasting.models import MODELS
 
 
 class Command(BaseCommand):
-    help = "Tune a model on what the community has metered; contests use it once their days lie after."
+    help = (
+        "Look for better settings of a model on what the community has metered;"
+        " contests train with them once all their judged days lie after that."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--model", required=True, choices=sorted(MODELS))

@@ -3,9 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 
 import { DataTable } from "@/components/data-table";
 import { Failure } from "@/components/failure";
-import { Icon } from "@/components/icons";
 import { Panel } from "@/components/panel";
 import { State } from "@/components/state";
+import { Trouble } from "@/components/trouble";
 import type { PipelineStatus } from "@/lib/api/types";
 import { useFormats } from "@/lib/use-formats";
 import { useText, type MessageId, type Text } from "@/lib/text";
@@ -46,12 +46,8 @@ function Outbox({ status }: { status: PipelineStatus }) {
   return (
     <>
       {trouble && (
-        <div className={classes.trouble} role="alert" data-testid="chain-trouble">
-          <Icon name="alarm" size={20} />
-          <div>
-            <p className={classes.reason}>{sentence(trouble.reason)}</p>
-            <p className={classes.safe}>{text("outbox.safe", { age: format.duration(trouble.age_s) })}</p>
-          </div>
+        <div role="alert" data-testid="chain-trouble">
+          <Trouble what={sentence(trouble.reason)} about={text("outbox.safe", { age: format.duration(trouble.age_s) })} />
         </div>
       )}
       <dl className={classes.counts}>

@@ -5,7 +5,7 @@ import { useFormats } from "@/lib/use-formats";
 import { useText, type MessageId, type Text } from "@/lib/text";
 
 import { allClear, isOpen, type DriftAlarm, type DriftCheck } from "./forecasts";
-import { Troubles, type Trouble } from "./forecasts-troubles";
+import { Troubles, type Told } from "./forecasts-troubles";
 import { capital, errorInWords, inputsInWords, quantityName } from "./forecasts-words";
 import classes from "./forecasts.module.css";
 
@@ -36,7 +36,7 @@ function stateOf(checks: readonly DriftCheck[]): "never" | "clear" | "partly" {
   return allClear(checks) ? "clear" : "partly";
 }
 
-function inWords({ kind, quantity, opened_at, figures }: DriftAlarm, text: Text, format: Formats): Trouble {
+function inWords({ kind, quantity, opened_at, figures }: DriftAlarm, text: Text, format: Formats): Told {
   const id: MessageId = `drift.${kind}Alarm`;
   const found = kind === "error" ? errorInWords(figures, text, format) : inputsInWords(figures, text, format);
   return {

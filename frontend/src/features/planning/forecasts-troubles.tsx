@@ -1,25 +1,21 @@
-import { Icon } from "@/components/icons";
+import { Trouble } from "@/components/trouble";
 
 import classes from "./forecasts.module.css";
 
-export interface Trouble {
+export interface Told {
   key: string;
   what: string;
   about: string;
 }
 
-/** What an operator should look at, marked by more than colour; nothing where there is nothing. */
-export function Troubles({ label, troubles }: { label: string; troubles: readonly Trouble[] }) {
+/** What an operator should look at; nothing where there is nothing. */
+export function Troubles({ label, troubles }: { label: string; troubles: readonly Told[] }) {
   if (troubles.length === 0) return null;
   return (
     <ul className={classes.troubles} aria-label={label}>
       {troubles.map(({ key, what, about }) => (
-        <li key={key} className={classes.trouble}>
-          <Icon name="alarm" size={20} />
-          <div>
-            <p className={classes.what}>{what}</p>
-            <p className={classes.reason}>{about}</p>
-          </div>
+        <li key={key}>
+          <Trouble what={what} about={about} />
         </li>
       ))}
     </ul>

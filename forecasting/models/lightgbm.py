@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import lightgbm
 import numpy as np
@@ -16,10 +16,12 @@ from forecasting.features import Features
 from forecasting.models.base import Setting, read_header, write_header
 from forecasting.models.located import Lesson, Located, loaded
 from forecasting.series import FloatArray, History, IntArray
-from forecasting.vista import Vista
+from forecasting.vista import DAYS_BACK, Vista
 
 TREES_PER_DAY, LEAST_TREES = 2, 100
 BLOCK = 20
+FOLDS, PATIENCE = 5, 50
+CLEARLY = 0.02  # in parts of the squared error
 DRAWN = 0.05  # how strongly the share is drawn to what it was, half at first, in parts of the squared error
 LEAST_GUESS = 0.1  # in units of scale: of less, a ratio says little
 SELDOM = 0.05  # the share of values that may be nothing where logarithms are learned
@@ -33,6 +35,7 @@ class LightGBM(Located):
 
     Where the newest value says most, departures are easier to learn; where noise rules, levels are. ``share``
     is how much of the second is taken, and ``trees`` how many of each set, by how they did on days unseen.
+    Of a history of years those are the newest ones; a shorter one is asked week by week first.
     Of what is never negative and seldom nothing, as the load of a home, large values also scatter more: there
     the trees learn logarithms of the mean by Tweedie's deviance (``logarithmic``), which trusts a large value
     less. Of PV, nothing at night, they do not.
@@ -61,24 +64,28 @@ class LightGBM(Located):
     def learn(cls, lesson: Lesson, trial: Self | None) -> Self:
         """See ``Located.learn``."""
         history, settings = lesson.history, lesson.settings
-        _, given = lesson.drawn()
+        origins, given = lesson.drawn()
         anchor = Anchor.fit(given, lesson.horizon)
         days = len(history.grid) / history.steps_per_day
         parameters = _parameters(days, int(given.usable.sum()), lesson.seed, settings)
         most = np.clip(
             TREES_PER_DAY * days * np.sqrt(len(history.names)), LEAST_TREES, settings["most_trees"]
         )
-        trees = (int(most), int(most)) if trial is None else trial.trees
         least, low = np.nanquantile(history.values, [EXTREME, SELDOM])
         logarithmic = bool(least >= 0 and low > 0)
-        boosters = [
-            lightgbm.train(
-                parameters | _objective(logarithmic=logarithmic),
-                _dataset(given, guess, logarithmic=logarithmic),
-                count,
-            )
-            for count, guess in zip(trees, _guesses(anchor, given.features, given.leads), strict=True)
+        parameters |= _objective(logarithmic=logarithmic)
+        sets = [
+            _dataset(given, guess, logarithmic=logarithmic)
+            for guess in _guesses(anchor, given.features, given.leads)
         ]
+        if trial is not None:
+            trees = trial.trees
+        elif lesson.recipe.annual:
+            trees = (int(most), int(most))
+        else:
+            folds = _folds(history, np.broadcast_to(origins[:, None], given.value.shape)[given.usable])
+            trees = tuple(_helpful(parameters, each, folds, int(most)) for each in sets)
+        boosters = [lightgbm.train(parameters, each, count) for each, count in zip(sets, trees, strict=True)]
         return cls(
             **lesson.facts,
             features=given.features.names,
@@ -91,20 +98,28 @@ class LightGBM(Located):
 
     def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: how many trees help, and how much of the departures to take."""
-        views = list(self.views(Vista.at(history, origins), self.horizon))
+        views = [features for _, features in self.views(Vista.at(history, origins), self.horizon)]
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
-        unit = np.concatenate([features.scale for _, features in views], axis=1)[..., None]
-        target = actual / unit
-        grown = [self._grown(k, [features for _, features in views]) for k in range(len(self.boosters))]
-        errors = [[float(np.nanmean((target - said) ** 2)) for said in stages] for stages in grown]
-        best = [int(np.argmin(stages)) for stages in errors]
-        missed = np.stack([target - stages[k] for stages, k in zip(grown, best, strict=True)], axis=-1)
+        target = actual / np.concatenate([features.scale for features in views], axis=1)[..., None]
+        chosen = replace(self, trees=self._most_helpful(views, target))
+        said = np.concatenate([np.stack(chosen.both(features), axis=-1) for features in views], axis=1)
+        missed = target[..., None] - said
         before = np.array([1 - self.share, self.share])
         _, share = weights_of(missed[np.isfinite(missed).all(axis=-1)], before, DRAWN)
-        trees = tuple(
-            min((k + 1) * BLOCK, booster.num_trees()) for k, booster in zip(best, self.boosters, strict=True)
-        )
-        return replace(self, share=float(share), trees=trees)
+        return replace(chosen, share=float(share))
+
+    def _most_helpful(self, views: list[Features], target: FloatArray) -> tuple[int, ...]:
+        """How many trees of each set come nearest to ``target`` (N, O, H), in units of scale.
+
+        As many as there are, unless others come clearly nearer: a few weeks say little of so many choices.
+        """
+        trees = []
+        for which, (booster, count) in enumerate(zip(self.boosters, self.trees, strict=True)):
+            errors = [float(np.nanmean((target - said) ** 2)) for said in self._grown(which, views)]
+            best, present = int(np.argmin(errors)), min(-(-count // BLOCK), len(errors)) - 1
+            clearly = errors[best] < (1 - CLEARLY) * errors[present]
+            trees.append(min((best + 1) * BLOCK, booster.num_trees()) if clearly else count)
+        return tuple(trees)
 
     def _grown(self, which: int, views: list[Features]) -> list[FloatArray]:
         """What one set of trees says with ever more ``BLOCK``s of them, (N, O, H) each, in units of scale."""
@@ -125,10 +140,10 @@ class LightGBM(Located):
         """See ``Located.centre``."""
         if features.names != self.features:
             raise FieldError("history", f"gives features {features.names}, the model knows {self.features}")
-        level, departed = self._both(features)
+        level, departed = self.both(features)
         return np.asarray((level + self.share * (departed - level)) * features.scale[..., None])
 
-    def _both(self, features: Features) -> tuple[FloatArray, FloatArray]:
+    def both(self, features: Features) -> tuple[FloatArray, FloatArray]:
         """What each set of trees says, in units of scale, shape (N, O, L)."""
         leads = np.broadcast_to(np.arange(features.base.shape[-1]), features.base.shape[1:])
         said = []
@@ -196,6 +211,25 @@ def _dataset(given: Examples, guess: FloatArray, *, logarithmic: bool) -> lightg
         weight=weight[usable],
         params={"verbosity": -1, "num_threads": 1},
     )
+
+
+def _folds(history: History, origins: IntArray) -> list[tuple[IntArray, IntArray]]:
+    """Rows to learn from and rows to judge by: each fold is judged by every fifth week; ``origins`` (R,)."""
+    block = max(1, min(DAYS_BACK * history.steps_per_day, len(history.grid) // FOLDS))
+    fold = origins // block % FOLDS
+    split = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
+    return [(learned, judged) for learned, judged in split if len(learned) and len(judged)]
+
+
+def _helpful(
+    parameters: dict[str, Any], data: lightgbm.Dataset, folds: list[tuple[IntArray, IntArray]], most: int
+) -> int:
+    """How many trees, ``most`` at most, come nearest to what they have not seen."""
+    if not folds:
+        return min(LEAST_TREES, most)
+    stop = lightgbm.early_stopping(PATIENCE, verbose=False)
+    found = lightgbm.cv(parameters | {"metric": "rmse"}, data, most, folds=folds, callbacks=[stop])
+    return len(cast("list[float]", found["valid rmse-mean"]))
 
 
 def _objective(*, logarithmic: bool) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from forecasting.vista import Vista
 VALIDATION_SHARE = 0.2
 VALIDATION_VALUES = 200_000
 ORIGINS_AT_ONCE = 256
-RECENT_DAYS, CHOICE_DAYS = 28, 14
+RECENT_DAYS = 28
 LEAST_HEARD = 0.5  # of the days by which choices are made
 LEADS_PER_ORIGIN = 8
 
@@ -145,7 +145,7 @@ class Located(Model):
         return tidy(self.calibration.around(features, centre), vista)
 
     def adapted(self, history: History, *, at: datetime) -> Self:
-        """See ``Model.adapted``: intervals by how the past four weeks were forecast, choices by the past two.
+        """See ``Model.adapted``: intervals and choices by how the past four weeks were forecast.
 
         Of a shorter history no more than the second half is judged, and never what this model was trained on:
         choices stay until there are days enough since then.
@@ -160,11 +160,9 @@ class Located(Model):
         before = at - timedelta(days=days)
         origins = validation_origins(past, before, self.horizon)
         earlier = self.renewed(past.as_of(before))
-        choosing = min(CHOICE_DAYS, half)
-        newest = origins[origins >= len(past.grid) - choosing * past.steps_per_day]
-        followed = values_at(past, newest[:, None] + np.arange(self.horizon))
-        if days >= choosing and _heard(followed) > LEAST_HEARD:
-            earlier = earlier.judged(past, newest)
+        followed = values_at(past, origins[:, None] + np.arange(self.horizon))
+        if days == min(RECENT_DAYS, half) and _heard(followed) > LEAST_HEARD:
+            earlier = earlier.judged(past, origins)
         adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
         return replace(adapted, trained_at=at, grown_at=grown_at)
 

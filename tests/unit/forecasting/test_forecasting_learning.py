@@ -15,6 +15,7 @@ from forecasting.calibration import NONE, NORMAL, Calibration, calibrated_on
 from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
 from forecasting.models import train
+from forecasting.models.lightgbm import TREES_PER_DAY
 from forecasting.models.located import validation_origins, validation_start
 from forecasting.quantiles import LEVELS
 from forecasting.series import History
@@ -206,11 +207,11 @@ def test_refitting_in_a_backtest_looks_at_no_more_than_was_known(homes, anew):
         Refit(too_often, anew=anew)
 
 
-def test_choices_move_only_after_two_weeks_that_nobody_has_seen(homes):
+def test_choices_move_only_after_four_weeks_that_nobody_has_seen(homes):
     history = homes(n=1, days=200)
     end = history.grid.start + 160 * DAY
     model = train("linear", history.as_of(end), trained_at=end, seed=1)
-    early, late = (model.adapted(history.as_of(end + days * DAY), at=end + days * DAY) for days in (13, 14))
+    early, late = (model.adapted(history.as_of(end + days * DAY), at=end + days * DAY) for days in (27, 28))
     assert np.array_equal(early.shares, model.shares)
     assert not np.array_equal(late.shares, model.shares)
 
@@ -257,12 +258,25 @@ def test_learning_anew_finds_what_adapting_leaves_alone(homes):
     assert (soon.trees, soon.share) == (model.trees, model.share)
 
 
+def test_how_many_trees_help_is_not_left_to_the_last_weeks_of_a_short_history(homes):
+    history = homes(n=2, days=80)
+    values = history.values.copy()
+    values[:, 24 * 64 :] = homes(n=2, days=80, seed=1).values[:, 24 * 64 :]
+    told, otherwise = (
+        train("lightgbm", given, trained_at=history.grid.end, seed=1, settings={"rows": 20_000})
+        for given in (history, replace(history, values=values))
+    )
+    assert told.trees == otherwise.trees
+    assert told.share != otherwise.share
+    assert 0 < min(told.trees) < 64 * TREES_PER_DAY
+
+
 def test_silent_days_make_no_choices(homes):
     history = homes(n=1, days=90)
     values = history.values.copy()
-    values[:, 24 * 50 : 24 * 66] = np.nan
+    values[:, 24 * 50 : 24 * 74] = np.nan
     silent = replace(history, values=values)
-    end, at = (history.grid.start + days * DAY for days in (45, 66))
+    end, at = (history.grid.start + days * DAY for days in (45, 74))
     model = train("lightgbm", history.as_of(end), trained_at=end, seed=1, settings=SMALL["lightgbm"])
     adapted = model.adapted(silent.as_of(at), at=at)
     assert (adapted.trees, adapted.share) == (model.trees, model.share)

@@ -97,29 +97,25 @@ class LightGBM(Located):
         )
 
     def judged(self, history: History, origins: IntArray) -> Self:
-        """See ``Located.judged``: how many trees help, and how much of the departures to take."""
+        """See ``Located.judged``: how many trees help, and how much of the departures to take.
+
+        As many trees as there are, unless others come clearly nearer: a few weeks say little of so many.
+        """
         views = [features for _, features in self.views(Vista.at(history, origins), self.horizon)]
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
         target = actual / np.concatenate([features.scale for features in views], axis=1)[..., None]
-        chosen = replace(self, trees=self._most_helpful(views, target))
-        said = np.concatenate([np.stack(chosen.both(features), axis=-1) for features in views], axis=1)
-        missed = target[..., None] - said
-        before = np.array([1 - self.share, self.share])
-        _, share = weights_of(missed[np.isfinite(missed).all(axis=-1)], before, DRAWN)
-        return replace(chosen, share=float(share))
-
-    def _most_helpful(self, views: list[Features], target: FloatArray) -> tuple[int, ...]:
-        """How many trees of each set come nearest to ``target`` (N, O, H), in units of scale.
-
-        As many as there are, unless others come clearly nearer: a few weeks say little of so many choices.
-        """
-        trees = []
+        trees, missed = [], []
         for which, (booster, count) in enumerate(zip(self.boosters, self.trees, strict=True)):
-            errors = [float(np.nanmean((target - said) ** 2)) for said in self._grown(which, views)]
-            best, present = int(np.argmin(errors)), min(-(-count // BLOCK), len(errors)) - 1
-            clearly = errors[best] < (1 - CLEARLY) * errors[present]
-            trees.append(min((best + 1) * BLOCK, booster.num_trees()) if clearly else count)
-        return tuple(trees)
+            stages = self._grown(which, views)
+            errors = [float(np.nanmean((target - said) ** 2)) for said in stages]
+            best, present = int(np.argmin(errors)), min(-(-count // BLOCK), len(stages)) - 1
+            stage = best if errors[best] < (1 - CLEARLY) * errors[present] else present
+            trees.append(min((stage + 1) * BLOCK, booster.num_trees()))
+            missed.append(target - stages[stage])
+        both = np.stack(missed, axis=-1)
+        before = np.array([1 - self.share, self.share])
+        _, share = weights_of(both[np.isfinite(both).all(axis=-1)], before, DRAWN)
+        return replace(self, share=float(share), trees=tuple(trees))
 
     def _grown(self, which: int, views: list[Features]) -> list[FloatArray]:
         """What one set of trees says with ever more ``BLOCK``s of them, (N, O, H) each, in units of scale."""
@@ -140,10 +136,10 @@ class LightGBM(Located):
         """See ``Located.centre``."""
         if features.names != self.features:
             raise FieldError("history", f"gives features {features.names}, the model knows {self.features}")
-        level, departed = self.both(features)
+        level, departed = self._both(features)
         return np.asarray((level + self.share * (departed - level)) * features.scale[..., None])
 
-    def both(self, features: Features) -> tuple[FloatArray, FloatArray]:
+    def _both(self, features: Features) -> tuple[FloatArray, FloatArray]:
         """What each set of trees says, in units of scale, shape (N, O, L)."""
         leads = np.broadcast_to(np.arange(features.base.shape[-1]), features.base.shape[1:])
         said = []

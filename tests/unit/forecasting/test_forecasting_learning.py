@@ -271,6 +271,16 @@ def test_how_many_trees_help_is_not_left_to_the_last_weeks_of_a_short_history(ho
     assert 0 < min(told.trees) < 64 * TREES_PER_DAY
 
 
+def test_fewer_trees_are_kept_where_fewer_are_clearly_better(homes):
+    history = homes(n=1, days=88)
+    values = history.values.copy()
+    values[:, 24 * 60 :] = np.roll(values[:, 24 * 60 :], 12, axis=1)  # from then on they live by night
+    end, at = history.grid.start + 60 * DAY, history.grid.end
+    model = train("lightgbm", history.as_of(end), trained_at=end, seed=1, settings={"rows": 20_000})
+    assert model.adapted(history, at=at).trees == model.trees
+    assert sum(model.adapted(replace(history, values=values), at=at).trees) < sum(model.trees)
+
+
 def test_silent_days_make_no_choices(homes):
     history = homes(n=1, days=90)
     values = history.values.copy()

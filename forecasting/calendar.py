@@ -7,7 +7,7 @@ import holidays
 import numpy as np
 import pandas as pd
 
-from forecasting.series import FloatArray, History, InstantArray, IntArray
+from forecasting.series import DurationArray, FloatArray, History, InstantArray, IntArray
 
 SATURDAY = 5
 AROUND_DAYS = (
@@ -45,6 +45,27 @@ def calendar(history: History, starts: InstantArray, *, annual: bool) -> dict[st
             columns[f"year_sin_{k}"] = np.sin(k * turn)
             columns[f"year_cos_{k}"] = np.cos(k * turn)
     return columns
+
+
+def clock_of(quantity: str, time_zone: str) -> str:
+    """The clock that ``quantity`` keeps: people live by their ``time_zone``, PV knows no summer time."""
+    return "UTC" if quantity == "pv" else time_zone
+
+
+def clock_ahead(time_zone: str, instants: InstantArray) -> DurationArray:
+    """How far the wall clock of ``time_zone`` is ahead of UTC at ``instants``, of the same shape."""
+    years = (end.astype("datetime64[us]").item().year for end in (instants.min(), instants.max()))
+    changes, ahead = _clock_changes(time_zone, *years)
+    return ahead[np.searchsorted(changes, instants, side="right")]
+
+
+@lru_cache(maxsize=64)
+def _clock_changes(time_zone: str, first: int, last: int) -> tuple[InstantArray, DurationArray]:
+    """When the wall clock moves in these years (K,), and how far ahead of UTC it is in between (K + 1,)."""
+    utc = pd.date_range(f"{first}-01-01", f"{last + 1}-01-01", freq="15min", tz="UTC")
+    ahead = (utc.tz_convert(ZoneInfo(time_zone)).tz_localize(None) - utc.tz_localize(None)).to_numpy()
+    moved = np.flatnonzero(np.diff(ahead)) + 1
+    return utc.tz_localize(None).to_numpy()[moved], ahead[np.concatenate([[0], moved])]
 
 
 def _holiday(country: str, days: InstantArray) -> FloatArray:

@@ -128,13 +128,19 @@ def _origin_features(vista: Vista) -> tuple[FloatArray, dict[str, FloatArray], d
         levels[f"then_week_{k}"] = week_before[..., k]
     levels["then_mean"] = np.nanmean(by_day[..., 0, 1:], axis=-1)
     levels["then_week"] = week_before[..., 0]
-    for name, steps in (("recent", ANOMALY), ("quarter", day // 4), ("day", day), ("days", 3 * day)):
+    windows = {"recent": ANOMALY, "quarter": day // 4, "half": day // 2, "day": day, "days": 3 * day}
+    for name, steps in windows.items():
         levels[f"{name}_mean"] = np.nanmean(week[..., :steps], axis=-1)
     levels["month_mean"] = np.nanmean(month / unit, axis=-1)
     levels["week_mean"] = np.nanmean(week, axis=-1)
-    levels["day_max"] = np.nanmax(week[..., :day], axis=-1)
-    levels["day_min"] = np.nanmin(week[..., :day], axis=-1)
+    quarter = week[..., : max(1, day // 4)]
+    for name, part in (("quarter", quarter), ("day", week[..., :day])):
+        levels[f"{name}_max"] = np.nanmax(part, axis=-1)
+        levels[f"{name}_min"] = np.nanmin(part, axis=-1)
     others = {
+        "step": week[..., 0] - week[..., 1],
+        "day_step": by_day[..., 0, 0] - by_day[..., 0, 1],
+        "quarter_std": np.nanstd(quarter, axis=-1),
         "recent_anomaly": np.nanmean(week[..., :ANOMALY, None] - by_day[..., :ANOMALY, 1:], axis=(-1, -2)),
         "day_trend": levels["day_mean"] - np.nanmean(week[..., day:], axis=-1),
         "day_std": np.nanstd(week[..., :day], axis=-1),
@@ -163,9 +169,8 @@ def _target_features(
 ) -> tuple[FloatArray, FloatArray, dict[str, FloatArray], dict[str, FloatArray]]:
     """Base, spread, levels and others: the same time of day on the newest days that are known, and around."""
     history = vista.history
-    day = history.steps_per_day
     targets = vista.origins[:, None] + leads
-    days = targets[..., None] - (vista.days_back(targets)[..., None] + np.arange(MONTH_DAYS)) * day
+    days = vista.same_time(targets[..., None], vista.days_back(targets)[..., None] + np.arange(MONTH_DAYS))
     unit = np.where(scale > 0, scale, 1.0)[..., None, None]
     month = vista.take(days) / unit
     days, same = days[..., :DAYS_BACK], month[..., :DAYS_BACK]
@@ -174,9 +179,8 @@ def _target_features(
     around = vista.take(np.minimum(around_days, vista.newest[:, None, None, None])) / unit[..., None]
     mean = np.nanmean(same, axis=-1)
     around_std = np.nanstd(around, axis=(-1, -2))
-    weeks = targets[..., None] - (vista.days_back(targets, DAYS_BACK)[..., None] + np.arange(WEEKS)) * (
-        DAYS_BACK * day
-    )
+    weeks_back = vista.days_back(targets, DAYS_BACK)[..., None] + np.arange(WEEKS)
+    weeks = vista.same_time(targets[..., None], weeks_back * DAYS_BACK)
     by_week = vista.take(weeks) / unit
     levels = {f"same_{d + 1}": same[..., d] for d in range(DAYS_BACK)}
     levels |= {f"week_{w + 1}": by_week[..., w] for w in range(WEEKS)}
@@ -200,8 +204,10 @@ def _target_features(
     levels["onward_mean"] = np.nanmean(onward, axis=-1)
     levels["onward_weeks"] = np.nanmean(onward_weeks, axis=-1)
     if recipe.days:
-        far = vista.take(np.minimum(targets[..., None] - np.array(recipe.days) * day, days[..., :1])) / unit
-        levels |= {f"days_{d}": far[..., k] for k, d in enumerate(recipe.days)}
+        far = vista.take(
+            np.minimum(vista.same_time(targets[..., None], np.array(recipe.days)), days[..., :1])
+        )
+        levels |= {f"days_{d}": far[..., k] / unit[..., 0] for k, d in enumerate(recipe.days)}
     others = {"around_std": around_std, "same_std_28": np.nanstd(month, axis=-1)}
     for name, row in zip(history.exogenous_names, vista.take_exogenous(days[..., 0]), strict=True):
         others[f"{name}_same_1"] = row[None]

@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 InstantArray = NDArray[np.datetime64]
+DurationArray = NDArray[np.timedelta64]
 DAY = timedelta(days=1)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from domain.time import TimeGrid
 from forecasting.backtest import backtest, rolling_origins
+from forecasting.calendar import clock_of
 from forecasting.cards import write_card
 from forecasting.lake.engines import DUCKDB, opened
 from forecasting.lake.history import read_history
@@ -59,7 +60,8 @@ def profiles(source: Path, quantity: str) -> History:
         parts = [read_history(lake, dataset="simbench", quantity=name) for name in names]
     values = np.concatenate([part.values for part in parts])
     first = parts[0]
-    return hourly(History(grid=first.grid, names=tuple(names), values=values, time_zone=first.time_zone))
+    zone = clock_of(quantity, first.time_zone)
+    return hourly(History(grid=first.grid, names=tuple(names), values=values, time_zone=zone))
 
 
 def make(history: History, quantity: str, folder: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from domain.errors import FieldError
+from forecasting.calendar import clock_ahead
 from forecasting.series import FloatArray, History, InstantArray, IntArray
 
 DAYS_BACK = 7
@@ -41,6 +42,19 @@ class Vista:
     def days_back(self, targets: IntArray, days: int = 1) -> IntArray:
         """Whole periods of ``days`` from ``targets`` (O, L) back to the newest that may be known."""
         return -((self.newest[:, None] - targets) // (self.history.steps_per_day * days))
+
+    def same_time(self, targets: IntArray, days: IntArray) -> IntArray:
+        """Positions of the wall clock's time of ``targets`` (O, ...) whole ``days`` earlier, of their shape.
+
+        Where summer time begins in between and that is not known yet, 24 hours a day earlier.
+        """
+        history = self.history
+        step = np.timedelta64(history.grid.step)
+        sundial = targets - days * history.steps_per_day
+        zone, start = history.time_zone, history.starts[0]
+        now, then = (clock_ahead(zone, start + at * step) for at in (targets, sundial))
+        moved = sundial + np.rint((now - then) / step).astype(np.int64)
+        return np.where(moved > _aligned(self.newest, moved), sundial, moved)
 
     def past_week(self) -> FloatArray:
         """Values of the newest 7 days, shape (N, O, 7 days), newest first."""

@@ -10,6 +10,7 @@ from backend.registry.models import Community, Site
 from backend.telemetry import queries as telemetry
 from domain.time import TimeGrid
 from domain.units import WH_PER_KWH
+from forecasting.calendar import clock_of
 from forecasting.series import History
 
 HORIZON = timedelta(hours=24)
@@ -44,5 +45,5 @@ def history(community: Community, quantity: str, as_of: datetime, sites: Sequenc
         grid=grid,
         names=tuple(str(site.pk) for site in sites),
         values=values,
-        time_zone=community.time_zone,
+        time_zone=clock_of(quantity, community.time_zone),
     )

@@ -78,7 +78,7 @@ def _chain(quantity: str) -> list[ModelVersion]:
 
 
 def adapted(version: ModelVersion, past: History, as_of: datetime) -> Model:
-    """The version's model, adapted to what was known at the newest local midnight: once a day and process."""
+    """The version's model, adapted to what was known at its clock's midnight: once a day and process."""
     local = as_of.astimezone(ZoneInfo(past.time_zone))
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
     key = (version.pk, version.artefact_sha256, past.names, midnight)

@@ -18,7 +18,7 @@ from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import Vista
 
 MEMBERS: tuple[type[Located], ...] = (Linear, LightGBM, LSTM)
-DRAWN = 0.1  # how strongly weights are drawn to what they were, even at first, in parts of the squared error
+DRAWN = 0.03  # how strongly weights are drawn to what they were, even at first, in parts of the squared error
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -52,10 +52,11 @@ class Hybrid(Located):
             weights=even if trial is None else trial.weights,
         )
 
-    def judged(self, history: History, origins: IntArray) -> Self:
+    def judged(self, history: History, origins: IntArray, caution: float) -> Self:
         """See ``Located.judged``: the members' choices, and their weights."""
-        chosen = replace(self, members=tuple(member.judged(history, origins) for member in self.members))
-        return replace(chosen, weights=_new_weights(chosen, history, origins))
+        members = tuple(member.judged(history, origins, caution) for member in self.members)
+        chosen = replace(self, members=members)
+        return replace(chosen, weights=_new_weights(chosen, history, origins, caution * DRAWN))
 
     def renewed(self, history: History) -> Self:
         """See ``Located.renewed``."""
@@ -89,7 +90,7 @@ def _of(member: type[Located], settings: Settings) -> dict[str, float]:
     return resolved(member.SETTINGS, chosen)
 
 
-def _new_weights(hybrid: Hybrid, history: History, origins: IntArray) -> FloatArray:
+def _new_weights(hybrid: Hybrid, history: History, origins: IntArray, strength: float) -> FloatArray:
     """Weights (H, M) by how the members of ``hybrid`` do at ``origins``, drawn to those that it has."""
     views = list(hybrid.views(Vista.at(history, origins), hybrid.horizon))
     unit = np.concatenate([features.scale for _, features in views], axis=1)[..., None]
@@ -98,16 +99,16 @@ def _new_weights(hybrid: Hybrid, history: History, origins: IntArray) -> FloatAr
         np.concatenate([member.centre(vista, features) for vista, features in views], axis=1) / unit
         for member in hybrid.members
     ]
-    return _weights(np.stack(said, axis=-1), actual, hybrid.weights)
+    return _weights(np.stack(said, axis=-1), actual, hybrid.weights, strength)
 
 
-def _weights(said: FloatArray, actual: FloatArray, before: FloatArray) -> FloatArray:
+def _weights(said: FloatArray, actual: FloatArray, before: FloatArray, strength: float) -> FloatArray:
     """Weights (H, M) of forecasts (N, O, H, M) of ``actual`` (N, O, H): non-negative least squares by lead.
 
     Each lead is drawn to what all leads have in common, and that to what it was ``before`` (H, M).
     """
     missed = actual[..., None] - said
     usable = np.asarray(np.isfinite(missed).all(axis=-1))
-    common = weights_of(missed[usable], before.mean(axis=0), DRAWN)
+    common = weights_of(missed[usable], before.mean(axis=0), strength)
     of_lead = [missed[:, :, lead][usable[:, :, lead]] for lead in range(said.shape[2])]
-    return np.stack([weights_of(errors, common, 10 * DRAWN) for errors in of_lead])
+    return np.stack([weights_of(errors, common, 10 * strength) for errors in of_lead])

@@ -75,8 +75,8 @@ class LightGBM(Located):
         logarithmic = bool(least >= 0 and low > 0)
         parameters |= _objective(logarithmic=logarithmic)
         sets = [
-            _dataset(given, guess, logarithmic=logarithmic)
-            for guess in _guesses(anchor, given.features, given.leads)
+            _dataset(given, which, guess, logarithmic=logarithmic)
+            for which, guess in enumerate(_guesses(anchor, given.features, given.leads))
         ]
         if trial is not None:
             trees = trial.trees
@@ -96,7 +96,7 @@ class LightGBM(Located):
             logarithmic=logarithmic,
         )
 
-    def judged(self, history: History, origins: IntArray) -> Self:
+    def judged(self, history: History, origins: IntArray, caution: float) -> Self:
         """See ``Located.judged``: how many trees help, and how much of the departures to take.
 
         As many trees as there are, unless others come clearly nearer: a few weeks say little of so many.
@@ -109,12 +109,12 @@ class LightGBM(Located):
             stages = self._grown(which, views)
             errors = [float(np.nanmean((target - said) ** 2)) for said in stages]
             best, present = int(np.argmin(errors)), min(-(-count // BLOCK), len(stages)) - 1
-            stage = best if errors[best] < (1 - CLEARLY) * errors[present] else present
+            stage = best if errors[best] < (1 - caution * CLEARLY) * errors[present] else present
             trees.append(min((stage + 1) * BLOCK, booster.num_trees()))
             missed.append(target - stages[stage])
         both = np.stack(missed, axis=-1)
         before = np.array([1 - self.share, self.share])
-        _, share = weights_of(both[np.isfinite(both).all(axis=-1)], before, DRAWN)
+        _, share = weights_of(both[np.isfinite(both).all(axis=-1)], before, caution * DRAWN)
         return replace(self, share=float(share), trees=tuple(trees))
 
     def _grown(self, which: int, views: list[Features]) -> list[FloatArray]:
@@ -124,7 +124,7 @@ class LightGBM(Located):
         for features in views:
             leads = np.broadcast_to(np.arange(self.horizon), features.base.shape[1:])
             guess = _guesses(self.anchor, features, leads)[which]
-            rows = features.relative_to(guess).reshape(-1, len(self.features))
+            rows = _rows(features, which, guess)
             score = np.zeros(guess.shape)
             stages.append([])
             for first in range(0, booster.num_trees(), BLOCK):
@@ -144,8 +144,8 @@ class LightGBM(Located):
         leads = np.broadcast_to(np.arange(features.base.shape[-1]), features.base.shape[1:])
         said = []
         guesses = _guesses(self.anchor, features, leads)
-        for booster, count, guess in zip(self.boosters, self.trees, guesses, strict=True):
-            rows = features.relative_to(guess).reshape(-1, len(self.features))
+        for which, (booster, count, guess) in enumerate(zip(self.boosters, self.trees, guesses, strict=True)):
+            rows = _rows(features, which, guess)
             said.append(self._departed(guess, _scores(booster, rows, 0, count).reshape(guess.shape)))
         return said[0], said[1]
 
@@ -187,6 +187,12 @@ def _guesses(anchor: Anchor, features: Features, leads: IntArray) -> tuple[Float
     return np.ones_like(features.base), anchor.guess(features, leads)
 
 
+def _rows(features: Features, which: int, guess: FloatArray) -> NDArray[np.float32]:
+    """What one set of trees looks at, (N * O * L, K); what followed on past days is for departures alone."""
+    rows = features.relative_to(guess).reshape(-1, len(features.names))
+    return rows if which else rows[:, [not name.startswith("onward_") for name in features.names]]
+
+
 def _scores(booster: lightgbm.Booster, rows: NDArray[np.float32], first: int, count: int) -> FloatArray:
     """What ``count`` trees from the ``first`` on say of ``rows`` (R, F), shape (R,)."""
     return np.asarray(
@@ -194,14 +200,14 @@ def _scores(booster: lightgbm.Booster, rows: NDArray[np.float32], first: int, co
     )
 
 
-def _dataset(given: Examples, guess: FloatArray, *, logarithmic: bool) -> lightgbm.Dataset:
+def _dataset(given: Examples, which: int, guess: FloatArray, *, logarithmic: bool) -> lightgbm.Dataset:
     usable = given.usable
     weight = np.broadcast_to(given.importance**2, given.value.shape)
     label = given.departure(guess)[usable]
     if logarithmic:
         label = np.maximum(guess[usable] + label, 0.0)
     return lightgbm.Dataset(
-        given.features.relative_to(guess)[usable],
+        _rows(given.features, which, guess)[usable.ravel()],
         label=label,
         init_score=np.log(np.maximum(guess[usable], LEAST_GUESS)) if logarithmic else None,
         weight=weight[usable],

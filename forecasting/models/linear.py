@@ -82,7 +82,7 @@ class Linear(Located):
         even = np.full(len(windows), 1 / len(windows))
         return cls(**given, choices=(), shares=even, weights=tried[0][1], candidates=tried)
 
-    def judged(self, history: History, origins: IntArray) -> Self:
+    def judged(self, history: History, origins: IntArray, caution: float) -> Self:
         """See ``Located.judged``: the penalties that serve each window best, and each window's share."""
         chosen = self._chosen(history, origins) if self.candidates else self
         if len(self.windows) == 1:
@@ -94,7 +94,7 @@ class Linear(Located):
             said = np.stack([self._applied(weights, x, features) for weights in chosen.weights], axis=-1)
             error = actual[..., None] - said
             missed.append(error[np.isfinite(error).all(axis=-1)])
-        return replace(chosen, shares=weights_of(np.concatenate(missed), self.shares, DRAWN))
+        return replace(chosen, shares=weights_of(np.concatenate(missed), self.shares, caution * DRAWN))
 
     def _chosen(self, history: History, origins: IntArray) -> Self:
         """The penalties that serve each window best at ``origins``."""

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
 import numpy as np
@@ -15,14 +15,13 @@ from forecasting.examples import Examples, draw, examples, first_origin, require
 from forecasting.features import LEAST_SPREAD, Features, Recipe, build
 from forecasting.models.base import Model, Settings
 from forecasting.quantiles import tidy
-from forecasting.series import BoolArray, FloatArray, History, IntArray
+from forecasting.series import DAY, BoolArray, FloatArray, History, IntArray
 from forecasting.vista import Vista
 
 VALIDATION_SHARE = 0.2
 VALIDATION_VALUES = 200_000
 ORIGINS_AT_ONCE = 256
 RECENT_DAYS = 28
-LEAST_HEARD = 0.5  # of the days by which choices are made
 LEADS_PER_ORIGIN = 8
 
 
@@ -99,8 +98,11 @@ class Located(Model):
         which too little is known.
         """
 
-    def judged(self, history: History, origins: IntArray) -> Self:  # noqa: ARG002 - some models have no choices
-        """This model with its choices made by how it does at ``origins``, none of which it has seen."""
+    def judged(self, history: History, origins: IntArray, caution: float) -> Self:  # noqa: ARG002 - some models have no choices
+        """This model with its choices made by how it does at ``origins``, none of which it has seen.
+
+        ``caution`` says how strongly they keep to what they were: 1 by four weeks or more, more by less.
+        """
         return self
 
     @classmethod
@@ -114,7 +116,7 @@ class Located(Model):
         whole = Lesson(history, trained_at, horizon, seed, dict(settings), Recipe.of(history))
         trial = cls.learn(replace(whole, history=history.as_of(split), trained_at=split), None)
         origins = validation_origins(history, split, horizon)
-        trial = trial.judged(history, origins)
+        trial = trial.judged(history, origins, 1.0)
         calibration = trial.measured(history, origins)
         return replace(cls.learn(whole, trial), calibration=calibration)
 
@@ -145,26 +147,35 @@ class Located(Model):
         return tidy(self.calibration.around(features, centre), vista)
 
     def adapted(self, history: History, *, at: datetime) -> Self:
-        """See ``Model.adapted``: intervals and choices by how the past four weeks were forecast.
+        """See ``Model.adapted``: choices by how this model did, intervals by how past weeks were forecast.
 
-        Of a shorter history no more than the second half is judged, and never what this model was trained on:
-        choices stay until there are days enough since then.
+        Of a shorter history no more than the second half is judged, and never what this model was trained on.
         """
         past = history.as_of(at)
         grown_at = self.grown_at or self.trained_at
-        unseen = (at - grown_at) // timedelta(days=1)
-        half = len(past.grid) // past.steps_per_day // 2
-        days = min(RECENT_DAYS, half, unseen)
+        days = _days_since(grown_at, past, at)
         if days < 1:
             return self
-        before = at - timedelta(days=days)
-        origins = validation_origins(past, before, self.horizon)
-        earlier = self.renewed(past.as_of(before))
-        followed = values_at(past, origins[:, None] + np.arange(self.horizon))
-        if days == min(RECENT_DAYS, half) and _heard(followed) > LEAST_HEARD:
-            earlier = earlier.judged(past, origins)
-        adapted = replace(earlier.renewed(past), calibration=earlier.measured(past, origins))
+        chosen = self._rechosen(past, at)
+        before = at - days * DAY
+        calibration = chosen.renewed(past.as_of(before)).measured(
+            past, validation_origins(past, before, self.horizon)
+        )
+        adapted = replace(chosen.renewed(past), calibration=calibration)
         return replace(adapted, trained_at=at, grown_at=grown_at)
+
+    def _rechosen(self, past: History, at: datetime) -> Self:
+        """This model with its choices moved by how it did since ``trained_at``; few days move them little."""
+        days = _days_since(self.trained_at, past, at)
+        if days < 1:
+            return self
+        before = at - days * DAY
+        origins = validation_origins(past, before, self.horizon)
+        heard = days * _heard(values_at(past, origins[:, None] + np.arange(self.horizon)))
+        if not heard:
+            return self
+        earlier = self.renewed(past.as_of(before)) if before > self.trained_at else self
+        return earlier.judged(past, origins, max(1.0, RECENT_DAYS / heard))
 
     def relearned(self, history: History, *, at: datetime) -> Self:
         """See ``Model.relearned``: as adapted, and the centre learnt from all that is known."""
@@ -184,6 +195,12 @@ class Located(Model):
             "settings": self.settings,
             "calibration": self.calibration.dump(),
         }
+
+
+def _days_since(start: datetime, past: History, at: datetime) -> int:
+    """How many whole days from ``start`` to ``at`` are judged: four weeks or half of the past at most."""
+    half = len(past.grid) // past.steps_per_day // 2
+    return min(RECENT_DAYS, half, (at - start) // DAY)
 
 
 def _still(features: Features) -> BoolArray:

@@ -43,18 +43,16 @@ class SeasonalNaive(Model):
 
     def quantiles(self, vista: Vista, horizon: int) -> FloatArray:
         """See ``Model.quantiles``."""
-        day = vista.history.steps_per_day
         targets = vista.origins[:, None] + np.arange(horizon)
         back = vista.days_back(targets)
-        same = vista.take(targets[..., None] - (back[..., None] + np.arange(DAYS_BACK)) * day)
+        same = vista.take(vista.same_time(targets[..., None], back[..., None] + np.arange(DAYS_BACK)))
         newest_known = np.isfinite(same).argmax(axis=-1)[..., None]
         median = np.take_along_axis(same, newest_known, axis=-1)
 
         reach = vista.half_hour
-        age = (back[..., None] + np.arange(RESIDUAL_DAYS)) * day
-        around = targets[..., None, None] - age[..., None] + np.arange(-reach, reach + 1)
-        around = np.minimum(around, vista.newest[:, None, None, None])
-        missed = vista.take(around) - vista.take(around - back[..., None, None] * day)
+        days = vista.same_time(targets[..., None], back[..., None] + np.arange(RESIDUAL_DAYS))
+        around = np.minimum(days[..., None] + np.arange(-reach, reach + 1), vista.newest[:, None, None, None])
+        missed = vista.take(around) - vista.take(vista.same_time(around, back[..., None, None]))
         offsets = sample_quantiles(missed.reshape(*missed.shape[:-2], -1))
         offsets[..., :MEDIAN] = np.minimum(offsets[..., :MEDIAN], 0.0)
         offsets[..., MEDIAN] = np.where(np.isnan(offsets[..., MEDIAN]), np.nan, 0.0)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.errors import FieldError
 from domain.time import TimeGrid
+from forecasting.calendar import clock_of
 from forecasting.features import Recipe, build
 from forecasting.series import History, instant64
 from forecasting.sun import clear_sky
@@ -75,6 +77,28 @@ def test_what_followed_on_past_days_is_added_to_the_newest_value(homes):
     assert np.allclose(found("onward_weeks"), np.mean([after(7 * w) for w in range(1, 5)], axis=0), rtol=1e-5)
     assert np.allclose(found("then_1_2"), history.values[:, now - 24 - 2], rtol=1e-5)
     assert np.allclose(found("then_week_1"), history.values[:, now - 24 * 7 - 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("month", [3, 11])  # summer time begins on 10 March, and ends on 3 November 2024
+def test_the_same_time_on_past_days_is_that_of_the_wall_clock(month):
+    grid = TimeGrid(datetime(2024, month, 1, tzinfo=UTC), timedelta(hours=1), 21 * 24)
+    zone = ZoneInfo("America/Los_Angeles")
+    hour = np.array([(grid.start + k * grid.step).astimezone(zone).hour for k in range(len(grid))])
+    history = History(grid, ("a",), 1.0 + hour[None], time_zone=str(zone))
+    origins, leads = np.arange(8 * 24, 18 * 24), np.arange(24)
+    features = build(Vista.at(history, origins), np.broadcast_to(leads, (len(origins), 24)))
+    there = hour[origins[:, None] + leads]
+    moved_past = (there > 2) & (leads < 23)  # March has a day without 2 o'clock; of 23 h not all is known
+    for days in (1, 3, 7):
+        same = column(features, f"same_{days}")[0] * features.scale[0][:, None] - 1
+        assert np.allclose(same[moved_past], there[moved_past], atol=1e-4)
+    weekly = column(features, "week_1")[0] * features.scale[0][:, None] - 1
+    assert np.allclose(weekly[there > 2], there[there > 2], atol=1e-4)
+
+
+def test_pv_keeps_no_summer_time():
+    assert clock_of("load", "Europe/Berlin") == "Europe/Berlin"
+    assert clock_of("pv", "Europe/Berlin") == "UTC"
 
 
 def test_a_delay_moves_every_lag_back(homes):

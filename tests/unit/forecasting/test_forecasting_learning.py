@@ -16,6 +16,7 @@ from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
 from forecasting.models import train
 from forecasting.models.lightgbm import TREES_PER_DAY
+from forecasting.models.linear import Linear
 from forecasting.models.located import validation_origins, validation_start
 from forecasting.quantiles import LEVELS
 from forecasting.series import History
@@ -207,13 +208,33 @@ def test_refitting_in_a_backtest_looks_at_no_more_than_was_known(homes, anew):
         Refit(too_often, anew=anew)
 
 
-def test_choices_move_only_after_four_weeks_that_nobody_has_seen(homes):
+def test_choices_move_by_days_that_the_model_has_not_seen_and_little_by_few(homes, monkeypatch):
+    history = homes(n=1, days=220)
+    end = history.grid.start + 160 * DAY
+    model = train("linear", history.as_of(end), trained_at=end, seed=1)
+    judged = []
+
+    def spied(self, history, origins, caution):
+        judged.append((history.grid.start + int(origins.min()) * HOUR, caution))
+        return decided(self, history, origins, caution)
+
+    decided = Linear.judged
+    monkeypatch.setattr(Linear, "judged", spied)
+    at = end
+    for days in (0.5, 1, 7, 3, 40):
+        at += days * DAY
+        model = model.adapted(history.as_of(at), at=at)
+    afterwards = ((0.5, 28), (1.5, 4), (8.5, 28 / 3), (51.5 - 28, 1))
+    assert judged == [(end + days * DAY, caution) for days, caution in afterwards]
+
+
+def test_few_days_move_the_shares_less(homes):
     history = homes(n=1, days=200)
     end = history.grid.start + 160 * DAY
     model = train("linear", history.as_of(end), trained_at=end, seed=1)
-    early, late = (model.adapted(history.as_of(end + days * DAY), at=end + days * DAY) for days in (27, 28))
-    assert np.array_equal(early.shares, model.shares)
-    assert not np.array_equal(late.shares, model.shares)
+    origins = np.arange(160 * 24, 167 * 24)
+    sure, careful = (model.judged(history, origins, caution).shares for caution in (1.0, 4.0))
+    assert 0 < np.abs(careful - model.shares).max() < np.abs(sure - model.shares).max()
 
 
 def test_weights_favour_who_errs_less_and_sum_to_one():
@@ -255,7 +276,7 @@ def test_learning_anew_finds_what_adapting_leaves_alone(homes):
     at = end + 7 * DAY
     soon = model.relearned(history, at=at)
     assert (soon.trained_at, soon.seed, soon.settings, soon.grown_at) == (at, 3, model.settings, None)
-    assert (soon.trees, soon.share) == (model.trees, model.share)
+    assert soon.share == model.adapted(history.as_of(at), at=at).share != model.share
 
 
 def test_how_many_trees_help_is_not_left_to_the_last_weeks_of_a_short_history(homes):
@@ -284,7 +305,7 @@ def test_fewer_trees_are_kept_where_fewer_are_clearly_better(homes):
 def test_silent_days_make_no_choices(homes):
     history = homes(n=1, days=90)
     values = history.values.copy()
-    values[:, 24 * 50 : 24 * 74] = np.nan
+    values[:, 24 * 46 : 24 * 74] = np.nan
     silent = replace(history, values=values)
     end, at = (history.grid.start + days * DAY for days in (45, 74))
     model = train("lightgbm", history.as_of(end), trained_at=end, seed=1, settings=SMALL["lightgbm"])

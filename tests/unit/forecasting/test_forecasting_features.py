@@ -53,6 +53,24 @@ def test_lags_are_the_values_that_their_names_say(homes):
     )
 
 
+def test_the_past_hours_are_told_by_mean_extremes_spread_and_steps(homes):
+    history = homes()
+    origin = 300
+    features = build(Vista.at(history, np.array([origin])), np.array([[4]]))
+    past = history.values[:, origin - 24 : origin] / features.scale
+
+    def found(name):
+        return column(features, name)[:, 0, 0]
+
+    assert np.allclose(found("half_mean"), past[:, -12:].mean(axis=1), rtol=1e-5)
+    assert np.allclose(found("quarter_max"), past[:, -6:].max(axis=1), rtol=1e-5)
+    assert np.allclose(found("quarter_min"), past[:, -6:].min(axis=1), rtol=1e-5)
+    assert np.allclose(found("quarter_std"), past[:, -6:].std(axis=1), rtol=1e-5)
+    assert np.allclose(found("step"), past[:, -1] - past[:, -2], atol=1e-5)
+    day_before = history.values[:, origin - 25] / features.scale[:, 0]
+    assert np.allclose(found("day_step"), past[:, -1] - day_before, atol=1e-5)
+
+
 def test_what_followed_on_past_days_is_added_to_the_newest_value(homes):
     history = homes(days=40)
     origin, lead = 24 * 32 + 5, 3

@@ -14,7 +14,7 @@ from forecasting.backtest import Refit, backtest, rolling_origins
 from forecasting.calibration import NONE, NORMAL, Calibration, calibrated_on
 from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
-from forecasting.models import train
+from forecasting.models import SHIPPED, load_model, train
 from forecasting.models.lightgbm import TREES_PER_DAY
 from forecasting.models.linear import Linear
 from forecasting.models.located import validation_origins, validation_start
@@ -300,6 +300,14 @@ def test_fewer_trees_are_kept_where_fewer_are_clearly_better(homes):
     model = train("lightgbm", history.as_of(end), trained_at=end, seed=1, settings={"rows": 20_000})
     assert model.adapted(history, at=at).trees == model.trees
     assert sum(model.adapted(replace(history, values=values), at=at).trees) < sum(model.trees)
+
+
+def test_trees_of_levels_do_not_see_what_followed_on_past_days():
+    model = load_model(SHIPPED / "lightgbm-load-1h")
+    onward = sum(name.startswith("onward_") for name in model.features)
+    levels, departures = (booster.num_feature() for booster in model.boosters)
+    assert departures == len(model.features)
+    assert levels == departures - onward < departures
 
 
 def test_silent_days_make_no_choices(homes):

@@ -12,7 +12,7 @@ from forecasting.features import Features
 from forecasting.models.base import Setting, Settings, read_header, resolved, write_header
 from forecasting.models.lightgbm import LightGBM
 from forecasting.models.linear import Linear
-from forecasting.models.located import Lesson, Located, loaded
+from forecasting.models.located import Lesson, Located, caution, loaded
 from forecasting.models.lstm import LSTM
 from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import Vista
@@ -52,11 +52,14 @@ class Hybrid(Located):
             weights=even if trial is None else trial.weights,
         )
 
-    def judged(self, history: History, origins: IntArray, caution: float) -> Self:
+    def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: the members' choices, and their weights."""
-        members = tuple(member.judged(history, origins, caution) for member in self.members)
-        chosen = replace(self, members=members)
-        return replace(chosen, weights=_new_weights(chosen, history, origins, caution * DRAWN))
+        chosen = replace(self, members=tuple(member.judged(history, origins) for member in self.members))
+        since = self.since(history, origins)
+        careful = caution(history, since, self.horizon)
+        if careful == np.inf:
+            return chosen
+        return replace(chosen, weights=_new_weights(chosen, history, since, careful * DRAWN))
 
     def renewed(self, history: History) -> Self:
         """See ``Located.renewed``."""

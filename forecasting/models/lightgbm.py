@@ -14,7 +14,7 @@ from forecasting.averaging import weights_of
 from forecasting.examples import EXTREME, Examples, values_at
 from forecasting.features import Features
 from forecasting.models.base import Setting, read_header, write_header
-from forecasting.models.located import Lesson, Located, loaded
+from forecasting.models.located import Lesson, Located, caution, loaded
 from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import DAYS_BACK, Vista
 
@@ -96,11 +96,14 @@ class LightGBM(Located):
             logarithmic=logarithmic,
         )
 
-    def judged(self, history: History, origins: IntArray, caution: float) -> Self:
+    def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: how many trees help, and how much of the departures to take.
 
         As many trees as there are, unless others come clearly nearer: a few weeks say little of so many.
         """
+        careful = caution(history, origins, self.horizon)
+        if careful == np.inf:
+            return self
         views = [features for _, features in self.views(Vista.at(history, origins), self.horizon)]
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
         target = actual / np.concatenate([features.scale for features in views], axis=1)[..., None]
@@ -109,12 +112,12 @@ class LightGBM(Located):
             stages = self._grown(which, views)
             errors = [float(np.nanmean((target - said) ** 2)) for said in stages]
             best, present = int(np.argmin(errors)), min(-(-count // BLOCK), len(stages)) - 1
-            stage = best if errors[best] < (1 - caution * CLEARLY) * errors[present] else present
+            stage = best if errors[best] < (1 - careful * CLEARLY) * errors[present] else present
             trees.append(min((stage + 1) * BLOCK, booster.num_trees()))
             missed.append(target - stages[stage])
         both = np.stack(missed, axis=-1)
         before = np.array([1 - self.share, self.share])
-        _, share = weights_of(both[np.isfinite(both).all(axis=-1)], before, caution * DRAWN)
+        _, share = weights_of(both[np.isfinite(both).all(axis=-1)], before, careful * DRAWN)
         return replace(self, share=float(share), trees=tuple(trees))
 
     def _grown(self, which: int, views: list[Features]) -> list[FloatArray]:

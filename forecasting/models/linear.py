@@ -16,7 +16,7 @@ from forecasting.averaging import weights_of
 from forecasting.examples import examples, first_origin, require_enough
 from forecasting.features import MOST_DAYS_BACK, Features, Recipe
 from forecasting.models.base import Setting, read_header, write_header
-from forecasting.models.located import Lesson, Located, loaded
+from forecasting.models.located import Lesson, Located, caution, loaded
 from forecasting.series import FloatArray, History, IntArray
 from forecasting.vista import Vista
 
@@ -25,7 +25,7 @@ WINDOWS_DAYS = (364, 120)  # a year, a season: what is remembered, beside all th
 POOLED_PENALTIES = (30.0, 300.0, 3_000.0, 30_000.0)
 OWN_PENALTIES = (10.0, 100.0, 1_000.0, 10_000.0, 1e9)
 AT_ONCE = 400
-DRAWN = 0.02  # how strongly the shares are drawn to what they were, in parts of the squared error
+DRAWN = 0.1  # how strongly the shares are drawn to what they were, in parts of the squared error
 LEAST_DEVIATION = 1e-6
 WEEKDAYS = 7
 REACH = 8.0  # standard deviations at which an input is cut off
@@ -82,19 +82,21 @@ class Linear(Located):
         even = np.full(len(windows), 1 / len(windows))
         return cls(**given, choices=(), shares=even, weights=tried[0][1], candidates=tried)
 
-    def judged(self, history: History, origins: IntArray, caution: float) -> Self:
+    def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: the penalties that serve each window best, and each window's share."""
         chosen = self._chosen(history, origins) if self.candidates else self
-        if len(self.windows) == 1:
+        since = self.since(history, origins)
+        careful = caution(history, since, self.horizon)
+        if len(self.windows) == 1 or careful == np.inf:
             return chosen
         missed = []
-        for vista, features in self.views(Vista.at(history, origins), self.horizon):
+        for vista, features in self.views(Vista.at(history, since), self.horizon):
             x = self._standardised(features)
             actual = examples(history, vista.origins, _leads(features), self.recipe).value - features.base
             said = np.stack([self._applied(weights, x, features) for weights in chosen.weights], axis=-1)
             error = actual[..., None] - said
             missed.append(error[np.isfinite(error).all(axis=-1)])
-        return replace(chosen, shares=weights_of(np.concatenate(missed), self.shares, caution * DRAWN))
+        return replace(chosen, shares=weights_of(np.concatenate(missed), self.shares, careful * DRAWN))
 
     def _chosen(self, history: History, origins: IntArray) -> Self:
         """The penalties that serve each window best at ``origins``."""
@@ -131,7 +133,7 @@ class Linear(Located):
         weights = self.weights.copy()
         for w in finite:
             weights[w] = sums.solved(w, self.choices[w])
-        return replace(self, weights=weights)
+        return replace(self, weights=weights, trained_at=history.grid.end)
 
     def centre(self, vista: Vista, features: Features) -> FloatArray:  # noqa: ARG002 - networks look further
         """See ``Located.centre``."""

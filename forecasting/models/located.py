@@ -98,12 +98,17 @@ class Located(Model):
         which too little is known.
         """
 
-    def judged(self, history: History, origins: IntArray, caution: float) -> Self:  # noqa: ARG002 - some models have no choices
-        """This model with its choices made by how it does at ``origins``, none of which it has seen.
+    def judged(self, history: History, origins: IntArray) -> Self:  # noqa: ARG002 - some models have no choices
+        """This model with its choices made by how it does at ``origins``, none of which it has learned from.
 
-        ``caution`` says how strongly they keep to what they were: 1 by four weeks or more, more by less.
+        Of what adapting learns anew only those ``since`` it was trained are unseen. Choices keep to what they
+        were by ``caution``.
         """
         return self
+
+    def since(self, history: History, origins: IntArray) -> IntArray:
+        """Those of ``origins`` from ``trained_at`` on: what this model, as it is, has not seen."""
+        return origins[origins >= (self.trained_at - history.grid.start) / history.grid.step]
 
     @classmethod
     def fit(
@@ -116,7 +121,7 @@ class Located(Model):
         whole = Lesson(history, trained_at, horizon, seed, dict(settings), Recipe.of(history))
         trial = cls.learn(replace(whole, history=history.as_of(split), trained_at=split), None)
         origins = validation_origins(history, split, horizon)
-        trial = trial.judged(history, origins, 1.0)
+        trial = trial.judged(history, origins)
         calibration = trial.measured(history, origins)
         return replace(cls.learn(whole, trial), calibration=calibration)
 
@@ -125,7 +130,7 @@ class Located(Model):
         seen = list(self.views(Vista.at(history, origins), self.horizon))
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
         centre = np.concatenate([self.centre(vista, features) for vista, features in seen], axis=1)
-        days = (origins[-1] - origins[0]) / history.steps_per_day * _heard(actual)
+        days = heard_days(history, origins, self.horizon)
         return calibrated_on(
             [features for _, features in seen], centre, actual, days=days, before=self.calibration
         )
@@ -153,29 +158,16 @@ class Located(Model):
         """
         past = history.as_of(at)
         grown_at = self.grown_at or self.trained_at
-        days = _days_since(grown_at, past, at)
-        if days < 1:
-            return self
-        chosen = self._rechosen(past, at)
-        before = at - days * DAY
-        calibration = chosen.renewed(past.as_of(before)).measured(
-            past, validation_origins(past, before, self.horizon)
-        )
-        adapted = replace(chosen.renewed(past), calibration=calibration)
-        return replace(adapted, trained_at=at, grown_at=grown_at)
-
-    def _rechosen(self, past: History, at: datetime) -> Self:
-        """This model with its choices moved by how it did since ``trained_at``; few days move them little."""
-        days = _days_since(self.trained_at, past, at)
+        half = len(past.grid) // past.steps_per_day // 2
+        days = min(RECENT_DAYS, half, (at - grown_at) // DAY)
         if days < 1:
             return self
         before = at - days * DAY
         origins = validation_origins(past, before, self.horizon)
-        heard = days * _heard(values_at(past, origins[:, None] + np.arange(self.horizon)))
-        if not heard:
-            return self
-        earlier = self.renewed(past.as_of(before)) if before > self.trained_at else self
-        return earlier.judged(past, origins, max(1.0, RECENT_DAYS / heard))
+        chosen = self.judged(past, origins)
+        calibration = chosen.renewed(past.as_of(before)).measured(past, origins)
+        adapted = replace(chosen.renewed(past), calibration=calibration)
+        return replace(adapted, trained_at=at, grown_at=grown_at)
 
     def relearned(self, history: History, *, at: datetime) -> Self:
         """See ``Model.relearned``: as adapted, and the centre learnt from all that is known."""
@@ -184,7 +176,7 @@ class Located(Model):
         return replace(self.learn(lesson, adapted), calibration=adapted.calibration)
 
     def renewed(self, history: History) -> Self:  # noqa: ARG002 - some models have nothing that is cheap to learn
-        """This model with what is cheap to learn learnt anew from all of ``history``."""
+        """This model with what is cheap to learn learnt anew from ``history``; moves ``trained_at``."""
         return self
 
     def header(self) -> dict[str, Any]:
@@ -197,20 +189,27 @@ class Located(Model):
         }
 
 
-def _days_since(start: datetime, past: History, at: datetime) -> int:
-    """How many whole days from ``start`` to ``at`` are judged: four weeks or half of the past at most."""
-    half = len(past.grid) // past.steps_per_day // 2
-    return min(RECENT_DAYS, half, (at - start) // DAY)
-
-
 def _still(features: Features) -> BoolArray:
     """Where nothing has moved at this time of day for a week: PV at night, an empty house; (N, O, L)."""
     return features.spread <= LEAST_SPREAD
 
 
-def _heard(actual: FloatArray) -> float:
-    """The share of origins that readings (N, O, H) follow: silent days tell nothing of a model."""
-    return float(np.isfinite(actual).any(axis=(0, 2)).mean())
+def heard_days(history: History, origins: IntArray, horizon: int) -> float:
+    """How many days, from the first of ``origins`` to the last, readings follow: silence tells nothing."""
+    if not len(origins):
+        return 0.0
+    actual = values_at(history, origins[:, None] + np.arange(horizon))
+    days = (origins[-1] - origins[0]) / history.steps_per_day
+    return float(days * np.isfinite(actual).any(axis=(0, 2)).mean())
+
+
+def caution(history: History, origins: IntArray, horizon: int) -> float:
+    """How strongly choices keep to what they were: 1 by four weeks of ``origins`` or more, more by less.
+
+    Infinitely where no reading follows any of them.
+    """
+    days = heard_days(history, origins, horizon)
+    return max(1.0, RECENT_DAYS / days) if days else np.inf
 
 
 def validation_start(history: History) -> datetime:

@@ -8,7 +8,7 @@ from forecasters import MIDNIGHT, Lucky, Week, champion, leave_one_home_out, met
 from test_backend_figures import got
 from town import HOUR, OPENED
 
-from backend.planning import artefacts, contests, services, serving
+from backend.planning import artefacts, contests, inputs, services, serving
 from backend.planning.models import ModelVersion, SiteForecast
 from backend.registry.models import Community
 from backend.telemetry.models import Reading
@@ -221,3 +221,13 @@ def test_operators_see_what_serves_and_why(known):
     }
     assert [check["error"]["alarm"] for check in seen["checks"]] == [None, None]
     assert seen["alarms"] == []
+
+
+def test_the_sun_keeps_no_summer_time(known):  # noqa: ARG001 - the readings
+    community = Community.objects.get()
+    keeps = {
+        quantity: inputs.history(community, quantity, MIDNIGHT, inputs.sites_with(quantity)).time_zone
+        for quantity in inputs.QUANTITIES
+    }
+    assert keeps == {"load": community.time_zone, "pv": "UTC"}
+    assert community.time_zone != "UTC"

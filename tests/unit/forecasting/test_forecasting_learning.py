@@ -14,10 +14,9 @@ from forecasting.backtest import Refit, backtest, rolling_origins
 from forecasting.calibration import NONE, NORMAL, Calibration, calibrated_on
 from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
-from forecasting.models import SHIPPED, load_model, train
+from forecasting.models import SHIPPED, lightgbm, linear, load_model, train
 from forecasting.models.lightgbm import TREES_PER_DAY
-from forecasting.models.linear import Linear
-from forecasting.models.located import validation_origins, validation_start
+from forecasting.models.located import caution, validation_origins, validation_start
 from forecasting.quantiles import LEVELS
 from forecasting.series import History
 from forecasting.vista import Vista
@@ -208,32 +207,52 @@ def test_refitting_in_a_backtest_looks_at_no_more_than_was_known(homes, anew):
         Refit(too_often, anew=anew)
 
 
-def test_choices_move_by_days_that_the_model_has_not_seen_and_little_by_few(homes, monkeypatch):
+def test_choices_are_made_by_unseen_days_and_those_of_what_is_learnt_anew_by_days_since_then(
+    homes, monkeypatch
+):
     history = homes(n=1, days=220)
     end = history.grid.start + 160 * DAY
-    model = train("linear", history.as_of(end), trained_at=end, seed=1)
-    judged = []
+    judged = {"linear": [], "lightgbm": []}
 
-    def spied(self, history, origins, caution):
-        judged.append((history.grid.start + int(origins.min()) * HOUR, caution))
-        return decided(self, history, origins, caution)
+    def spied(history, origins, horizon):
+        judged[name].append((int(origins.min()) / 24 - 160, round(caution(history, origins, horizon), 1)))
+        return caution(history, origins, horizon)
 
-    decided = Linear.judged
-    monkeypatch.setattr(Linear, "judged", spied)
-    at = end
-    for days in (0.5, 1, 7, 3, 40):
-        at += days * DAY
-        model = model.adapted(history.as_of(at), at=at)
-    afterwards = ((0.5, 28), (1.5, 4), (8.5, 28 / 3), (51.5 - 28, 1))
-    assert judged == [(end + days * DAY, caution) for days, caution in afterwards]
+    for name, module in (("linear", linear), ("lightgbm", lightgbm)):
+        model = train(name, history.as_of(end), trained_at=end, seed=1, settings=SMALL.get(name))
+        monkeypatch.setattr(module, "caution", spied)
+        at = end
+        for days in (0.5, 1, 7, 3, 40):
+            at += days * DAY
+            model = model.adapted(history.as_of(at), at=at)
+    assert judged["linear"] == [(0.5, 29.2), (1.5, 4.0), (8.5, 9.5), (23.5, 1.0)]
+    assert judged["lightgbm"] == [(0.5, 29.2), (0.5, 3.5), (0.5, 2.6), (23.5, 1.0)]
+
+
+def test_a_member_that_learns_anew_is_judged_by_days_since_then(homes):
+    history = homes(n=1, days=100)
+    end = history.grid.start + 60 * DAY
+    model = train("hybrid", history.as_of(end), trained_at=end, seed=1, settings=SMALL["hybrid"])
+    at = end + 10 * DAY
+    adapted = model.adapted(history.as_of(at), at=at)
+    assert [member.trained_at for member in adapted.members] == [at, end, end]
+    origins = np.arange(60 * 24, 75 * 24)
+    assert [adapted.members[k].since(history, origins)[0] for k in range(3)] == [70 * 24, 60 * 24, 60 * 24]
 
 
 def test_few_days_move_the_shares_less(homes):
     history = homes(n=1, days=200)
     end = history.grid.start + 160 * DAY
     model = train("linear", history.as_of(end), trained_at=end, seed=1)
-    origins = np.arange(160 * 24, 167 * 24)
-    sure, careful = (model.judged(history, origins, caution).shares for caution in (1.0, 4.0))
+    week, half_silent = np.arange(160 * 24, 167 * 24), history.values.copy()
+    half_silent[:, 163 * 24 + 12 :] = np.nan
+    assert caution(history, np.arange(160 * 24, 200 * 24), 24) == 1.0
+    assert caution(history, week, 24) == pytest.approx(4.0, rel=0.01)
+    assert caution(replace(history, values=half_silent), week, 24) == pytest.approx(8.0, rel=0.01)
+    careful = model.judged(history, week).shares
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear, "caution", lambda *_: 1.0)
+        sure = model.judged(history, week).shares
     assert 0 < np.abs(careful - model.shares).max() < np.abs(sure - model.shares).max()
 
 

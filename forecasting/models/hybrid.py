@@ -52,14 +52,20 @@ class Hybrid(Located):
             weights=even if trial is None else trial.weights,
         )
 
+    @property
+    def undecided(self) -> bool:
+        """See ``Located.undecided``."""
+        return any(member.undecided for member in self.members)
+
     def judged(self, history: History, origins: IntArray) -> Self:
-        """See ``Located.judged``: the members' choices, and their weights."""
+        """See ``Located.judged``: the members' choices, and weights by what members said as they were."""
         chosen = replace(self, members=tuple(member.judged(history, origins) for member in self.members))
         since = self.since(history, origins)
         careful = caution(history, since, self.horizon)
         if careful == np.inf:
             return chosen
-        return replace(chosen, weights=_new_weights(chosen, history, since, careful * DRAWN))
+        served = chosen if self.undecided else self
+        return replace(chosen, weights=_new_weights(served, history, since, careful * DRAWN))
 
     def renewed(self, history: History) -> Self:
         """See ``Located.renewed``."""

@@ -14,7 +14,7 @@ from forecasting.backtest import Refit, backtest, rolling_origins
 from forecasting.calibration import NONE, NORMAL, Calibration, calibrated_on
 from forecasting.examples import draw, examples
 from forecasting.features import Recipe, build
-from forecasting.models import SHIPPED, lightgbm, linear, load_model, train
+from forecasting.models import SHIPPED, hybrid, lightgbm, linear, load_model, train
 from forecasting.models.lightgbm import TREES_PER_DAY
 from forecasting.models.located import caution, validation_origins, validation_start
 from forecasting.quantiles import LEVELS
@@ -238,6 +238,24 @@ def test_a_member_that_learns_anew_is_judged_by_days_since_then(homes):
     assert [member.trained_at for member in adapted.members] == [at, end, end]
     origins = np.arange(60 * 24, 75 * 24)
     assert [adapted.members[k].since(history, origins)[0] for k in range(3)] == [70 * 24, 60 * 24, 60 * 24]
+
+
+def test_members_are_weighed_by_what_they_said_not_by_what_they_would_say_now(homes, monkeypatch):
+    history = homes(n=1, days=100)
+    end, at = (history.grid.start + days * DAY for days in (60, 70))
+    weighed = []
+
+    def spied(model, history, origins, strength):
+        weighed.append((model.undecided, model.members[1].share))
+        return weights(model, history, origins, strength)
+
+    weights = hybrid._new_weights
+    monkeypatch.setattr(hybrid, "_new_weights", spied)
+    model = train("hybrid", history.as_of(end), trained_at=end, seed=1, settings=SMALL["hybrid"])
+    adapted = model.adapted(history.as_of(at), at=at)
+    share = model.members[1].share
+    assert weighed == [(False, share), (False, share)]
+    assert share not in (0.5, adapted.members[1].share)
 
 
 def test_few_days_move_the_shares_less(homes):

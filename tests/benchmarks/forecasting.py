@@ -25,7 +25,7 @@ from domain.time import TimeGrid
 from forecasting import shipped
 from forecasting.backtest import backtest, rolling_origins
 from forecasting.examples import values_at
-from forecasting.metrics import coverage, mae, mean_rmse, nrmse, rmse
+from forecasting.metrics import coverage, diebold_mariano, mae, mean_rmse, nrmse, rmse
 from forecasting.models import SHIPPED, Model, load_model, train
 from forecasting.models.hybrid import MEMBERS, Hybrid
 from forecasting.quantiles import HIGH, LOW, MEDIAN
@@ -47,12 +47,16 @@ SERVED, SERVED_DAYS = 1_000, 28
 
 @dataclass(frozen=True)
 class Result:
-    """What one task gave: figures by kind ("", or " (a)" and " (b)") and model, and % in the 80 % band."""
+    """What one task gave: figures by kind ("", or " (a)" and " (b)") and model, and % in the 80 % band.
+
+    ``chance``, by member: of so large a difference from the hybrid if both lost equally (Diebold, Mariano).
+    """
 
     task: Task
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
     covered: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=dict)
 
 
 def forecasting(scale: float) -> list[Row]:
@@ -102,7 +106,22 @@ def _judged(number: int, *, peers: bool = True, only: str = "") -> Result:
     for name, values in said.items():
         for kind, figure in _figures(task, history, values, yardsticks).items():
             result.figures.setdefault(kind, {})[name] = figure
+    if HYBRID in result.covered:
+        result.chance.update(_chances(task, actual, said))
     return result
+
+
+def _chances(task: Task, actual: FloatArray, said: dict[str, FloatArray]) -> dict[str, float]:
+    """See ``Result.chance``: of losses at the longest lead, by origin."""
+    lost = {
+        name: np.abs(actual - said[name])[..., -1] ** (1 if task.measure == "MAE" else 2)
+        for name in (HYBRID, *(member.name for member in MEMBERS))
+    }
+    return {
+        name: diebold_mariano((lost[HYBRID] - losses).mean(axis=0), overlap=task.horizon).p_value
+        for name, losses in lost.items()
+        if name != HYBRID
+    }
 
 
 def _forecasts(task: Task, model: Model, history: History, origins: list[datetime]) -> dict[str, FloatArray]:
@@ -131,6 +150,8 @@ def _told(result: Result) -> Iterator[Row]:
             yield at_most(f"{task.name}{kind}: best of ours", best, task.measure, bar)
     for name, seconds in result.seconds.items():
         yield Row(f"{task.name}: {name}, training", seconds, "s")
+    for name, chance in result.chance.items():
+        yield Row(f"{task.name}: hybrid and {name} differ by chance", 100 * chance, "%")
     served = result.covered.get(HYBRID, min(result.covered.values()))
     yield at_least(f"{task.name}: in the 80 % band", served, "%", COVERED[0])
     yield at_most(f"{task.name}: in the 80 % band", served, "%", COVERED[1])

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from forecasting.averaging import weights_of
+from forecasting.calibration import NONE
 from forecasting.examples import values_at
 from forecasting.features import Features
 from forecasting.models.base import Setting, Settings, read_header, resolved, write_header
@@ -52,11 +53,6 @@ class Hybrid(Located):
             weights=even if trial is None else trial.weights,
         )
 
-    @property
-    def undecided(self) -> bool:
-        """See ``Located.undecided``."""
-        return any(member.undecided for member in self.members)
-
     def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: the members' choices, and weights by what members said as they were."""
         chosen = replace(self, members=tuple(member.judged(history, origins) for member in self.members))
@@ -64,7 +60,7 @@ class Hybrid(Located):
         careful = caution(history, since, self.horizon)
         if careful == np.inf:
             return chosen
-        served = chosen if self.undecided else self
+        served = chosen if self.calibration is NONE else self  # a trial has chosen nothing yet
         return replace(chosen, weights=_new_weights(served, history, since, careful * DRAWN))
 
     def renewed(self, history: History) -> Self:

@@ -82,14 +82,9 @@ class Linear(Located):
         even = np.full(len(windows), 1 / len(windows))
         return cls(**given, choices=(), shares=even, weights=tried[0][1], candidates=tried)
 
-    @property
-    def undecided(self) -> bool:
-        """See ``Located.undecided``."""
-        return bool(self.candidates)
-
     def judged(self, history: History, origins: IntArray) -> Self:
         """See ``Located.judged``: the penalties that serve each window best, and each window's share."""
-        chosen = self._chosen(history, origins) if self.undecided else self
+        chosen = self._chosen(history, origins) if self.candidates else self
         since = self.since(history, origins)
         careful = caution(history, since, self.horizon)
         if len(self.windows) == 1 or careful == np.inf:

@@ -98,11 +98,6 @@ class Located(Model):
         which too little is known.
         """
 
-    @property
-    def undecided(self) -> bool:
-        """Whether it has choices that were never made, as a trial has before it is ``judged``."""
-        return False
-
     def judged(self, history: History, origins: IntArray) -> Self:  # noqa: ARG002 - some models have no choices
         """This model with its choices made by how it does at ``origins``, none of which it has learned from.
 

@@ -49,14 +49,14 @@ SERVED, SERVED_DAYS = 1_000, 28
 class Result:
     """What one task gave: figures by kind ("", or " (a)" and " (b)") and model, and % in the 80 % band.
 
-    ``chance``, by member: of so large a difference from the hybrid if both lost equally (Diebold, Mariano).
+    ``p_values``, by member: of the test of Diebold and Mariano that the hybrid loses as much.
     """
 
     task: Task
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
     covered: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    chance: dict[str, float] = field(default_factory=dict)
+    p_values: dict[str, float] = field(default_factory=dict)
 
 
 def forecasting(scale: float) -> list[Row]:
@@ -107,12 +107,12 @@ def _judged(number: int, *, peers: bool = True, only: str = "") -> Result:
         for kind, figure in _figures(task, history, values, yardsticks).items():
             result.figures.setdefault(kind, {})[name] = figure
     if HYBRID in result.covered:
-        result.chance.update(_chances(task, actual, said))
+        result.p_values.update(_p_values(task, actual, said))
     return result
 
 
-def _chances(task: Task, actual: FloatArray, said: dict[str, FloatArray]) -> dict[str, float]:
-    """See ``Result.chance``: of losses at the longest lead, by origin."""
+def _p_values(task: Task, actual: FloatArray, said: dict[str, FloatArray]) -> dict[str, float]:
+    """See ``Result.p_values``: of losses at the longest lead, by origin."""
     lost = {
         name: np.abs(actual - said[name])[..., -1] ** (1 if task.measure == "MAE" else 2)
         for name in (HYBRID, *(member.name for member in MEMBERS))
@@ -150,8 +150,8 @@ def _told(result: Result) -> Iterator[Row]:
             yield at_most(f"{task.name}{kind}: best of ours", best, task.measure, bar)
     for name, seconds in result.seconds.items():
         yield Row(f"{task.name}: {name}, training", seconds, "s")
-    for name, chance in result.chance.items():
-        yield Row(f"{task.name}: hybrid and {name} differ by chance", 100 * chance, "%")
+    for name, p_value in result.p_values.items():
+        yield Row(f"{task.name}: hybrid against {name}, Diebold-Mariano", p_value, "p")
     served = result.covered.get(HYBRID, min(result.covered.values()))
     yield at_least(f"{task.name}: in the 80 % band", served, "%", COVERED[0])
     yield at_most(f"{task.name}: in the 80 % band", served, "%", COVERED[1])

@@ -1,6 +1,5 @@
 """The card beside a saved model: what it was made of, how good it was, what it is for; loading with proof.
 
-A folder with an artefact holds JSON, LightGBM's text and safetensors, nothing that could run, and its card.
 The card's digest covers every other file, so that one that was changed, added or taken away is noticed.
 """
 
@@ -16,14 +15,13 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import FieldError
+from forecasting.artefact import CARD_FILE, artefact_digest
 from forecasting.backtest import Backtest
 from forecasting.evaluation import score
 from forecasting.models import Model, load_model
 from forecasting.series import History
 from forecasting.soundness import require_sound, require_whole
 
-CARD_FILE = "card.json"
-KNOWN_SUFFIXES = {".json", ".txt", ".safetensors"}
 VERSIONED = ("numpy", "lightgbm", "torch")
 FIGURES = ("mae", "rmse", "pinball", "crps", "coverage_80", "mean_abs_actual", "count")
 SHA256 = r"^[0-9a-f]{64}$"
@@ -132,30 +130,6 @@ def history_digest(history: History) -> str:
             digest.update(np.ascontiguousarray(value).tobytes())
         else:
             digest.update(f"{value!r}\0".encode())
-    return digest.hexdigest()
-
-
-def artefact_digest(directory: Path) -> str:
-    """SHA-256, hexadecimal, over names and content of the files in ``directory``, without its card.
-
-    Raises:
-        FieldError: ``no_artefact`` when nothing lies there, ``unknown_file`` when something lies there that
-            is no plain file of a known kind.
-    """
-    digest = hashlib.sha256()
-    found = sorted(path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir())
-    artefact = [path for path in found if path != directory / CARD_FILE]
-    if not artefact:
-        raise FieldError("artefact", f"{directory.name} holds no model", code="no_artefact")
-    for path in artefact:
-        name = path.relative_to(directory).as_posix()
-        if path.is_symlink() or not path.is_file() or path.suffix not in KNOWN_SUFFIXES:
-            raise FieldError(
-                "artefact", f"{directory.name} holds {name!r}, which no model writes", code="unknown_file"
-            )
-        content = path.read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode())
-        digest.update(content)
     return digest.hexdigest()
 
 

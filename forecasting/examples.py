@@ -63,8 +63,7 @@ def draw(
 def examples(history: History, origins: IntArray, leads: IntArray, recipe: Recipe) -> Examples:
     """What is known at ``origins`` (O,) of ``origins + leads`` (O, L), and what then was."""
     features = build(Vista.at(history, origins), leads, recipe)
-    scale = np.where(features.scale > 0, features.scale, np.nan)[..., None]
-    value = values_at(history, origins[:, None] + leads) / scale
+    value = values_at(history, origins[:, None] + leads) / features.unit
     return Examples(features, leads, value, np.isfinite(value) & np.isfinite(features.base))
 
 

@@ -23,7 +23,7 @@ ANOMALY = 3  # newest values of which the departure from their usual is taken
 WEEKS = 4
 ONWARD_DAYS = (1, 2, DAYS_BACK)  # whose change from now to the target's time of day is added to now
 MONTH_DAYS = 28
-SAMPLES = 12  # of a day, that tell the level of a month
+SAMPLES = 24  # of a day, at most, that tell the level of a month
 LEAST_SPREAD = 0.05
 YEAR_DAYS = 400
 MOST_DAYS_BACK = 35
@@ -73,6 +73,11 @@ class Features:
     spread: FloatArray
     level: BoolArray
 
+    @property
+    def unit(self) -> FloatArray:
+        """What values are divided by, (N, O, 1): the scale, NaN where that is zero."""
+        return np.where(self.scale > 0, self.scale, np.nan)[..., None]
+
     def relative_to(self, guess: FloatArray) -> NDArray[np.float32]:
         """The table with ``guess`` (N, O, L) taken from its level columns."""
         relative = self.table.copy()
@@ -115,7 +120,8 @@ def _origin_features(vista: Vista) -> tuple[FloatArray, dict[str, FloatArray], d
     history = vista.history
     day = history.steps_per_day
     week = vista.past_week()
-    month = vista.take(vista.newest[:, None] - np.arange(MONTH_DAYS * day)[:: max(1, day // SAMPLES)])
+    stride = history.even_stride(day // SAMPLES)
+    month = vista.take(vista.newest[:, None] - np.arange(0, MONTH_DAYS * day, stride))
     scale = np.where(np.isfinite(week).any(axis=-1), np.nanmean(np.abs(month), axis=-1), np.nan)
     unit = np.where(scale > 0, scale, 1.0)[..., None]
     week = week / unit

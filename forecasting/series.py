@@ -116,6 +116,13 @@ class History:
         """Intervals in 24 hours."""
         return DAY // self.grid.step
 
+    def even_stride(self, least: int) -> int:
+        """The smallest stride, at least ``least`` and 1, that comes by every time of day, not by some."""
+        stride = max(1, least)
+        while np.gcd(stride, self.steps_per_day) > 1:
+            stride += 1
+        return stride
+
     @property
     def steps_withheld(self) -> int:
         """How many of the newest complete intervals are normally still unknown when a forecast is issued."""

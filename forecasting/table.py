@@ -149,7 +149,7 @@ def _irregular(instant: datetime, before: datetime | None, layout: Layout, *, ev
     """What is wrong with a row at ``instant`` after one at ``before``; empty when nothing is."""
     step = layout.step
     if before is None:
-        return f"does not lie on a whole multiple of {step}" if (instant - EPOCH) % step else ""
+        return f"is no whole multiple of {step} in UTC" if (instant - EPOCH) % step else ""
     passed = instant - before
     if not passed:
         return "repeats the time of the row above"

@@ -15,7 +15,8 @@ from django.conf import settings
 
 from backend.planning.models import ModelVersion
 from domain.errors import FieldError
-from forecasting.cards import artefact_digest, load_artefact
+from forecasting.artefact import artefact_digest
+from forecasting.cards import load_artefact
 from forecasting.models import Model
 
 FOLDER = "models"

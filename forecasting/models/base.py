@@ -154,9 +154,14 @@ def write_header(directory: Path, header: dict[str, Any]) -> None:
     (directory / HEADER_FILE).write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
 
 
-def read_header(directory: Path) -> dict[str, Any]:
-    """The header file of a saved model, with its times and durations restored."""
+def read_header(directory: Path, name: str) -> dict[str, Any]:
+    """The header file of the saved model ``name``, with its times and durations restored.
+
+    FieldError when it is another's: the files beside it would be taken for what they are not.
+    """
     header: dict[str, Any] = json.loads((directory / HEADER_FILE).read_text(encoding="utf-8"))
+    if header["name"] != name:
+        raise FieldError("model", f"{directory.name} holds {header['name']!r}, not {name!r}")
     header["trained_at"] = require_utc(datetime.fromisoformat(header["trained_at"]), "trained_at")
     header["step"] = timedelta(seconds=header.pop("step_s"))
     return header

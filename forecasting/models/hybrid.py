@@ -81,7 +81,7 @@ class Hybrid(Located):
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read what ``save`` wrote."""
-        header = read_header(directory)
+        header = read_header(directory, cls.name)
         members = tuple(member.load(directory / member.name) for member in MEMBERS)
         return cls(**loaded(header), members=members, weights=np.array(header["weights"]))
 
@@ -98,7 +98,7 @@ def _of(member: type[Located], settings: Settings) -> dict[str, float]:
 def _new_weights(hybrid: Hybrid, history: History, origins: IntArray, strength: float) -> FloatArray:
     """Weights (H, M) by how the members of ``hybrid`` do at ``origins``, drawn to those that it has."""
     views = list(hybrid.views(Vista.at(history, origins), hybrid.horizon))
-    unit = np.concatenate([features.scale for _, features in views], axis=1)[..., None]
+    unit = np.concatenate([features.unit for _, features in views], axis=1)
     actual = values_at(history, origins[:, None] + np.arange(hybrid.horizon)) / unit
     said = [
         np.concatenate([member.centre(vista, features) for vista, features in views], axis=1) / unit

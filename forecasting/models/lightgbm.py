@@ -106,7 +106,7 @@ class LightGBM(Located):
             return self
         views = [features for _, features in self.views(Vista.at(history, origins), self.horizon)]
         actual = values_at(history, origins[:, None] + np.arange(self.horizon))
-        target = actual / np.concatenate([features.scale for features in views], axis=1)[..., None]
+        target = actual / np.concatenate([features.unit for features in views], axis=1)
         trees, missed = [], []
         for which, (booster, count) in enumerate(zip(self.boosters, self.trees, strict=True)):
             stages = self._grown(which, views)
@@ -172,7 +172,7 @@ class LightGBM(Located):
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read what ``save`` wrote."""
-        header = read_header(directory)
+        header = read_header(directory, cls.name)
         level, departed = (lightgbm.Booster(model_file=directory / name) for name in TREES_FILES)
         return cls(
             **loaded(header),

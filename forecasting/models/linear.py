@@ -175,7 +175,7 @@ class Linear(Located):
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read what ``save`` wrote."""
-        header = read_header(directory)
+        header = read_header(directory, cls.name)
         tensors: dict[str, Any] = {
             name: x.astype(np.float64) for name, x in load_file(directory / WEIGHTS_FILE).items()
         }

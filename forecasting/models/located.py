@@ -227,10 +227,7 @@ def validation_origins(history: History, start: datetime, horizon: int) -> IntAr
     """Origins from ``start`` on, of every time of day, few enough for ``VALIDATION_VALUES`` forecasts."""
     first = (start - history.grid.start) // history.grid.step
     every = np.arange(first, len(history.grid))
-    stride = -(-len(every) * len(history.names) * horizon // VALIDATION_VALUES)
-    while stride > 1 and np.gcd(stride, history.steps_per_day) > 1:
-        stride += 1  # else the origins would meet some times of day only
-    return every[::stride]
+    return every[:: history.even_stride(-(-len(every) * len(history.names) * horizon // VALIDATION_VALUES))]
 
 
 def loaded(header: dict[str, Any]) -> dict[str, Any]:

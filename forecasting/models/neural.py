@@ -123,7 +123,7 @@ class Neural(Located):
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read what ``save`` wrote."""
-        header = read_header(directory)
+        header = read_header(directory, cls.name)
         shape = Shape(**header["shape"])
         with torch.random.fork_rng(devices=[]):  # a new network draws weights, which are then replaced
             network = Network(shape, cls.encoder(shape))

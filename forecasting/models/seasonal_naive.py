@@ -66,5 +66,5 @@ class SeasonalNaive(Model):
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read what ``save`` wrote."""
-        header = read_header(directory)
+        header = read_header(directory, cls.name)
         return cls(trained_at=header["trained_at"], horizon=header["horizon"], step=header["step"])

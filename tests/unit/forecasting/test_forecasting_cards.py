@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 
 from domain.errors import FieldError
+from forecasting.artefact import CARD_FILE, artefact_digest
 from forecasting.backtest import backtest, rolling_origins
-from forecasting.cards import (
-    CARD_FILE,
-    artefact_digest,
-    figures,
-    history_digest,
-    load_artefact,
-    read_card,
-    write_card,
-)
+from forecasting.cards import figures, history_digest, load_artefact, read_card, write_card
 from forecasting.models import SHIPPED
 from forecasting.models.base import HEADER_FILE
 
@@ -222,3 +215,12 @@ def test_files_that_make_no_model_are_refused_in_one_line(tmp_path, spoil, said)
     assert (caught.value.field, caught.value.code) == ("artefact", "unreadable")
     assert str(caught.value).startswith(f"artefact: model cannot be read: {said}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_member_is_not_taken_for_another(homes, trained, tmp_path):
+    trained("hybrid", homes()).save(tmp_path)
+    header = tmp_path / "lightgbm" / HEADER_FILE
+    header.write_text(json.dumps(json.loads(header.read_text()) | {"name": "seasonal_naive"}))
+    (tmp_path / "lightgbm" / "level.txt").write_text("cut short")  # LightGBM would follow it past its end
+    with pytest.raises(FieldError, match="lightgbm holds 'seasonal_naive', not 'lightgbm'"):
+        load_artefact(tmp_path, sha256=artefact_digest(tmp_path))

@@ -11,13 +11,14 @@ from domain.errors import FieldError
 from domain.time import TimeGrid
 from forecasting.calendar import clock_of
 from forecasting.features import Recipe, build
-from forecasting.series import History, instant64
+from forecasting.series import DAY, History, instant64
 from forecasting.sun import clear_sky
 from forecasting.vista import Vista
 
 START = datetime(2024, 3, 4, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 NOISE = History(
-    TimeGrid(START, timedelta(hours=1), 504),
+    TimeGrid(START, HOUR, 504),
     ("a", "b"),
     np.random.default_rng(4).gamma(2, 1, (2, 504)),
     exogenous_names=("t",),
@@ -33,7 +34,7 @@ def test_lags_are_the_values_that_their_names_say(homes):
     history = homes()
     origin = 300
     features = build(Vista.at(history, np.array([origin])), np.array([[0, 5, 23]]))
-    scale = np.abs(history.values[:, origin - 1 :: -2]).mean(axis=1)  # every other hour of the past month
+    scale = np.abs(history.values[:, :origin]).mean(axis=1)
     assert np.allclose(features.scale[:, 0], scale)
     for k, lead in enumerate((0, 5, 23)):
         target = origin + lead
@@ -51,6 +52,17 @@ def test_lags_are_the_values_that_their_names_say(homes):
         history.values[:, origin - 24 : origin].mean(axis=1) / scale,
         rtol=1e-6,
     )
+
+
+@pytest.mark.parametrize("minutes", [15, 30, 60])
+def test_what_runs_an_hour_a_day_is_as_large_at_any_time(minutes):
+    step = timedelta(minutes=minutes)
+    steps = np.arange(40 * DAY // step)
+    used = np.where(steps % (DAY // step) // (HOUR // step) == 18, 2.0, 0.0)
+    history = History(TimeGrid(START, step, len(steps)), ("heater",), used[None])
+    origins = np.arange(35 * DAY // step, 36 * DAY // step)
+    scale = build(Vista.at(history, origins), np.zeros((len(origins), 1), dtype=np.int64)).scale
+    assert scale == pytest.approx(2 / 24, rel=0.2)
 
 
 def test_the_past_hours_are_told_by_mean_extremes_spread_and_steps(homes):
@@ -99,7 +111,7 @@ def test_what_followed_on_past_days_is_added_to_the_newest_value(homes):
 
 @pytest.mark.parametrize("month", [3, 11])  # summer time begins on 10 March, and ends on 3 November 2024
 def test_the_same_time_on_past_days_is_that_of_the_wall_clock(month):
-    grid = TimeGrid(datetime(2024, month, 1, tzinfo=UTC), timedelta(hours=1), 21 * 24)
+    grid = TimeGrid(datetime(2024, month, 1, tzinfo=UTC), HOUR, 21 * 24)
     zone = ZoneInfo("America/Los_Angeles")
     hour = np.array([(grid.start + k * grid.step).astimezone(zone).hour for k in range(len(grid))])
     history = History(grid, ("a",), 1.0 + hour[None], time_zone=str(zone))
@@ -177,7 +189,7 @@ def test_a_gap_leaves_the_means_of_what_is_known():
 
 
 def test_the_calendar_is_local_and_follows_daylight_saving():
-    history = replace(NOISE, grid=TimeGrid(datetime(2024, 3, 30, tzinfo=UTC), timedelta(hours=1), 504))
+    history = replace(NOISE, grid=TimeGrid(datetime(2024, 3, 30, tzinfo=UTC), HOUR, 504))
     history = replace(history, time_zone="Europe/Berlin")
     features = build(Vista.at(history, np.array([24])), np.array([[0, 1, 22]]))  # 31 March, 00:00 UTC on
     assert column(features, "hour")[0, 0].tolist() == [1, 3, 0]

@@ -337,6 +337,10 @@ def test_fewer_trees_are_kept_where_fewer_are_clearly_better(homes):
     model = train("lightgbm", history.as_of(end), trained_at=end, seed=1, settings={"rows": 20_000})
     assert model.adapted(history, at=at).trees == model.trees
     assert sum(model.adapted(replace(history, values=values), at=at).trees) < sum(model.trees)
+    empty = np.zeros_like(values)
+    empty[:, -1] = 1.0  # of how large it is nothing was known, so it has no say
+    both = replace(history, names=("a", "b"), values=np.concatenate([values, empty]))
+    assert sum(model.adapted(both, at=at).trees) < sum(model.trees)
 
 
 def test_trees_of_levels_do_not_see_what_followed_on_past_days():

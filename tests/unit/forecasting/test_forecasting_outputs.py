@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from forecasting import shell as commands
-from forecasting.cards import CARD_FILE
+from forecasting.artefact import CARD_FILE
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import forecasting
 from domain.errors import FieldError
 from forecasting import shell as commands
 from forecasting.__main__ import ROOMS, main
+from forecasting.artefact import CARD_FILE, artefact_digest
 from forecasting.backtest import Refit
-from forecasting.cards import CARD_FILE, artefact_digest
 from forecasting.models import MODELS
 from forecasting.table import HEADER, Layout, read_history
 
@@ -149,7 +149,11 @@ def test_models_that_do_not_fit_are_refused(lines, shell, tmp_path):
         (9, "2024-03-04 08:00:00,1,1", "line 10, column time: 2024-03-04T08:00:00 has no offset"),
         (9, '2024-03-04 08:00:00+00:00,"1,1', "line 289: unexpected end of data"),
         (9, "2024-03-04 08:00:00+00:00,1\0,1", "line 10: holds a NUL character"),
-        (1, "2024-03-04 00:30:00+00:00,1,1", "line 2, column time: 2024-03-04 00:30:00+00:00 does not lie"),
+        (
+            1,
+            "2024-03-04 00:30:00+00:00,1,1",
+            "line 2, column time: 2024-03-04 00:30:00+00:00 is no whole multiple of 1:00:00 in UTC",
+        ),
         (0, "time,power,wind", "line 1, column load: is missing; the file has time, power, wind"),
         (0, "time,load,load", "line 1, column load: appears more than once"),
         (0, "time;load;wind", "line 1: cells must be separated by commas, got 'time;load;wind'"),

@@ -9,13 +9,14 @@ import pytest
 
 from domain.time import TimeGrid
 from forecasting.backtest import backtest, rolling_origins
-from forecasting.cards import load_artefact, read_card
+from forecasting.cards import history_digest, load_artefact, read_card
 from forecasting.evaluation import score
 from forecasting.models import SHIPPED, train
 from forecasting.series import DAY, History
-from forecasting.shipped import QUANTITIES, hourly
+from forecasting.shipped import QUANTITIES, hourly, profiles
 
-DATA = Path(__file__).parents[3] / "data" / "buildings" / "fontana_buildings_01_11.csv.gz"
+BUILDINGS = Path(__file__).parents[3] / "data" / "buildings"
+DATA, SOURCE = BUILDINGS / "fontana_buildings_01_11.csv.gz", BUILDINGS / "simbench_15min_2016.csv.gz"
 COLUMNS = {"load": "load_kwh", "pv": "pv_w_per_kwp"}
 HOUR = timedelta(hours=1)
 
@@ -45,6 +46,12 @@ def test_a_shipped_model_is_better_than_naive_in_homes_that_it_has_never_seen(qu
     )
     assert ours.pinball < 0.97 * theirs.pinball
     assert ours.rmse < 0.97 * theirs.rmse
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_a_shipped_model_has_learned_from_the_data_that_ship(quantity):
+    card = read_card(SHIPPED / f"lightgbm-{quantity}-1h")
+    assert card.data_hash == history_digest(profiles(SOURCE, quantity))
 
 
 def test_an_hour_is_the_mean_of_its_quarters_and_a_gap_if_one_is():

@@ -166,14 +166,8 @@ def _p_value(mean: float, variance: float, degrees: int) -> float:
 
 
 def _variance_of_mean(values: FloatArray, lags: int) -> float:
-    """Long-run variance over n, with Bartlett weights and the small-sample factor, (n,)."""
-    centred = values - values.mean()
-    n, reach = len(values), lags + 1
-    total = float(centred @ centred)
-    for lag in range(1, min(reach, n)):
-        total += 2 * (1 - lag / reach) * float(centred[lag:] @ centred[:-lag])
-    factor = (n + 1 - 2 * reach + reach * (reach - 1) / n) / n
-    return max(total, 0.0) / n**2 / factor
+    departures = values - values.mean()
+    return max(0.0, metrics.variance_of_mean(departures, len(values), overlap=lags + 1, tapered=True))
 
 
 def _required(values: FloatArray, field: str) -> FloatArray:

@@ -168,24 +168,29 @@ def diebold_mariano(difference: FloatArray, *, overlap: int) -> DieboldMariano:
     departures = np.where(known, difference - mean, 0.0)
     if mean == 0 and not departures.any():
         return DieboldMariano(0.0, 1.0, count)
-    variance = _variance_of_mean(departures, count, overlap)
+    variance = variance_of_mean(departures, count, overlap=overlap)
     if variance <= (1e-12 * mean) ** 2:
         raise FieldError("difference", "is the same throughout, so the test has no meaning", code="no_scale")
-    correction = (count + 1 - 2 * overlap + overlap * (overlap - 1) / count) / count
-    statistic = mean / np.sqrt(variance) * np.sqrt(correction)
+    statistic = mean / np.sqrt(variance)
     return DieboldMariano(float(statistic), float(2 * student.sf(abs(statistic), count - 1)), count)
 
 
-def _variance_of_mean(departures: FloatArray, count: int, overlap: int) -> float:
-    """Of the mean of ``count`` values, from ``departures`` (O,) that are zero where unknown."""
+def variance_of_mean(departures: FloatArray, count: int, *, overlap: int, tapered: bool = False) -> float:
+    """Of the mean of ``count`` values, from ``departures`` (O,) that are zero where unknown.
+
+    Values depend on each other up to lag ``overlap`` - 1. Autocovariances weigh the same unless that gives no
+    positive variance or ``tapered`` is asked for: then Bartlett's weights (Newey and West). With the
+    small-sample factor of Harvey, Leybourne and Newbold.
+    """
     lags = np.arange(overlap)
     products = [departures[lag:] @ departures[: departures.size - lag] for lag in lags]
     autocovariance = np.array(products) / count
     twice = np.where(lags == 0, 1.0, 2.0)
     variance = float(twice @ autocovariance)
-    if variance <= 0:
+    if tapered or variance <= 0:
         variance = float(twice * (1 - lags / overlap) @ autocovariance)
-    return variance / count
+    factor = (count + 1 - 2 * overlap + overlap * (overlap - 1) / count) / count
+    return variance / count / factor
 
 
 def _paired(actual: FloatArray, **named: FloatArray) -> tuple[FloatArray, FloatArray]:

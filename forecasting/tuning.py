@@ -1,6 +1,7 @@
 """Looking for better settings of a model under a time budget (Optuna), inside the training part only."""
 
 import math
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -43,8 +44,8 @@ def tune(  # noqa: PLR0913 - as train, and the budget
 
     Each trial trains anew before each of ``FOLDS`` neighbouring spans, and forecasts a day ahead from origins
     inside it. The first trial is the model's defaults, so the result is no worse than they are in this
-    validation; a trial that is behind the median after a span is given up. No other begins after ``seconds``;
-    with ``trials`` and time enough for them the result follows from the seed.
+    validation; a trial that is behind the median after a span is given up. After ``seconds`` no other begins,
+    or goes on to its next span; with ``trials`` and time enough for them the result follows from the seed.
 
     Args:
         name: one of ``forecasting.models.MODELS``.
@@ -76,10 +77,11 @@ def tune(  # noqa: PLR0913 - as train, and the budget
             origins = rolling_origins(cut, end - DAY, ORIGIN_EVERY)
             losses.append(_loss(backtest(model, validated, origins=origins, horizon=known.steps_per_day)))
             trial.report(float(np.mean(losses)), fold)
-            if trial.should_prune():
+            if trial.should_prune() or (trial.number and time.monotonic() > ends):
                 raise optuna.TrialPruned
         return float(np.mean(losses))
 
+    ends = time.monotonic() + seconds
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line a trial is for a terminal
     try:

@@ -1,5 +1,6 @@
 """Attention over patches of the past week (Transformer; Vaswani et al. 2017), pooled over all series."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from forecasting.models.network import Shape
 from forecasting.models.neural import Neural
 
-HEADS = 4
+HEADS = 4  # or as many of them as divide the width
 
 
 class Transformer(Neural):
@@ -26,14 +27,14 @@ class Transformer(Neural):
 class _Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        width = shape.width
+        width, heads = shape.width, math.gcd(shape.width, HEADS)
         self.place = nn.Parameter(0.02 * torch.randn(shape.patches, width))
         self.days = nn.TransformerEncoderLayer(
-            width, HEADS, 2 * width, shape.dropout, activation="gelu", batch_first=True, norm_first=True
+            width, heads, 2 * width, shape.dropout, activation="gelu", batch_first=True, norm_first=True
         )
         self.norm = nn.LayerNorm(width)
         self.question = nn.Sequential(nn.LayerNorm(shape.head), nn.Linear(shape.head, width))
-        self.attend = nn.MultiheadAttention(width, HEADS, batch_first=True)
+        self.attend = nn.MultiheadAttention(width, heads, batch_first=True)
         self.out = nn.Linear(width, shape.head)
 
     def forward(self, tokens: Tensor, rows: Tensor) -> Tensor:

@@ -98,6 +98,12 @@ def test_training_departs_from_the_guess(kind, fitted, homes):
 
 
 @every_network
+def test_any_width_will_do(kind, homes):
+    history = homes()
+    assert np.isfinite(median(fit(kind, history, steps=20, width=9), history)).all()
+
+
+@every_network
 def test_a_saved_network_says_the_same(kind, fitted, homes, tmp_path):
     history, model = homes(), fitted(kind)
     model.save(tmp_path)

@@ -1,5 +1,6 @@
 """Tuning looks for settings inside the past, repeatably, and within its budget."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -90,6 +91,13 @@ def test_nothing_after_the_training_is_looked_at(level, flat):
 def test_no_trial_begins_after_the_budget(level, flat):  # noqa: ARG001 - registered
     found = tuned(flat, seconds=1e-9, trials=50)
     assert found.trials == 1
+
+
+def test_a_trial_goes_on_to_no_other_span_after_the_budget(level, flat, monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: float(len(level.seen)))  # a training takes a second
+    found = tuned(flat, seconds=3.5, trials=2)
+    assert len(level.seen) == 4
+    assert (found.trials, found.settings) == (2, {"level": 3.0, "idle": 2})
 
 
 def test_a_model_without_settings_is_only_scored(flat):

@@ -29,7 +29,7 @@ from backend.market import services as market_services
 from backend.market.models import AgentRound
 from backend.planning import queries as planning
 from backend.planning import services as planning_services
-from backend.planning.inputs import horizon_grid
+from backend.planning.inputs import READING_GRACE, horizon_grid
 from backend.planning.models import ScheduleRun
 from backend.registry import queries as registry
 from backend.registry import services as registry_services
@@ -45,7 +45,6 @@ from domain.units import MICRO_PER_UNIT, WH_PER_KWH
 from pricing.bidding import net_quantiles
 
 NET_LEVELS = (0.1, 0.5, 0.9)
-READING_GRACE = 0.25  # of an interval: how long planning waits for late readings
 CLAIM_S = 20  # an enqueued stage is not enqueued again within this time
 TRAINING_CLAIM_S = 600  # a training that failed is tried again after this time
 TRAINING_LIMIT_S = 1_800

@@ -18,6 +18,7 @@ from backend.planning.inputs import SEED, history, sites_with
 from backend.planning.judging import Entry, SignificanceTest, compared, decide, forecasts_since
 from backend.planning.models import Contest, ModelVersion
 from backend.registry import queries as registry
+from domain.errors import FieldError
 from forecasting.backtest import Backtest
 from forecasting.cards import Card, write_card
 from forecasting.drift import LEAST_DAYS, mean_above_zero
@@ -94,7 +95,12 @@ def _trained(
     """
     version = ModelVersion.objects.filter(name=name, quantity=quantity, trained_at=cut).first()
     if version is not None and version.path:
-        return version, forecasts_since(artefacts.load(version), past, cut, as_of)
+        try:
+            return version, forecasts_since(artefacts.load(version), past, cut, as_of)
+        except FieldError as error:
+            if version.status == ModelVersion.Status.CHAMPION:
+                raise
+            logger.warning("%s is trained again: %s", version, error)
     tuned = queries.newest_tuning(name, quantity, cut)
     chosen: dict[str, float] = tuned.settings if tuned else {}
     learned = past.as_of(cut)

@@ -31,6 +31,8 @@ def check(quantity: str, as_of: datetime) -> DriftCheck:
     if sites:
         past = history(registry.community(), quantity, as_of, sites)
         error, inputs = _error(quantity, past, as_of), _inputs(past, sites)
+        if error["alarm"] is None and _outlived(quantity):
+            error["alarm"] = False
     else:
         error = inputs = _none("no site has it")
     with transaction.atomic():
@@ -80,12 +82,24 @@ def _inputs(past: History, sites: list[Site]) -> dict[str, Any]:
 
 def _follow(quantity: str, kind: DriftAlarm.Kind, facts: dict[str, Any], as_of: datetime) -> None:
     """Open an alarm, or close it, as ``facts`` say; nothing where they say nothing."""
-    alarm = DriftAlarm.objects.filter(quantity=quantity, kind=kind, closed_at__isnull=True).first()
+    alarm = _open_alarm(quantity, kind)
     if facts["alarm"] and alarm is None:
         DriftAlarm.objects.create(quantity=quantity, kind=kind, opened_at=as_of, figures=facts)
     elif facts["alarm"] is False and alarm is not None and alarm.opened_at < as_of:
         alarm.closed_at = as_of
         alarm.save(update_fields=["closed_at"])
+
+
+def _open_alarm(quantity: str, kind: DriftAlarm.Kind) -> DriftAlarm | None:
+    return DriftAlarm.objects.filter(quantity=quantity, kind=kind, closed_at__isnull=True).first()
+
+
+def _outlived(quantity: str) -> bool:
+    """Whether an error alarm is open about a champion that no longer is one."""
+    alarm, champion = _open_alarm(quantity, DriftAlarm.Kind.ERROR), queries.champion(quantity)
+    if alarm is None or champion is None:
+        return alarm is not None
+    return champion.crowned_at is not None and champion.crowned_at >= alarm.opened_at
 
 
 def _none(reason: str) -> dict[str, Any]:

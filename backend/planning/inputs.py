@@ -1,21 +1,23 @@
 """What models are given: the readings of the community's sites as a history."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from backend.registry import queries as registry
-from backend.registry.models import Community, Site
+from backend.registry.models import Community, Meter, Site
 from backend.telemetry import queries as telemetry
 from domain.time import TimeGrid
 from domain.units import WH_PER_KWH
 from forecasting.calendar import clock_of
-from forecasting.series import History
+from forecasting.series import History, instant64
 
 HORIZON = timedelta(hours=24)
 MAX_HISTORY = timedelta(days=42)
 QUANTITIES = ("load", "pv")
+READING_GRACE = 0.25  # of an interval: how long planning waits for late readings
 SEED = 20_260_101
 
 
@@ -30,9 +32,11 @@ def sites_with(quantity: str) -> list[Site]:
 
 
 def history(community: Community, quantity: str, as_of: datetime, sites: Sequence[Site]) -> History:
-    """Mean power (kW) of ``sites`` (at least one), up to ``as_of``; gaps are NaN.
+    """Mean power (kW) of ``sites`` (at least one), as known at ``as_of``; gaps are NaN.
 
-    Load and generation are both positive. A site's series has its row id for a name.
+    Load and generation are both positive. A site's series has its row id for a name. A reading is known at
+    the end of its interval if it came while planning waits for it, and else when it came: nothing that is
+    planned, learned or judged as of an instant has seen it before.
     """
     first = telemetry.first_reading_start()
     # a first reading at or after ``as_of`` leaves one interval of which nothing is known
@@ -41,9 +45,17 @@ def history(community: Community, quantity: str, as_of: datetime, sites: Sequenc
     energy = telemetry.site_energy(grid, sites)
     rows = [energy[site.pk].load if quantity == "load" else energy[site.pk].pv for site in sites]
     values = np.maximum(np.array(rows) / (WH_PER_KWH * grid.step_h), 0)
-    return History(
+    past = History(
         grid=grid,
         names=tuple(str(site.pk) for site in sites),
         values=values,
         time_zone=clock_of(quantity, community.time_zone),
     )
+    late = telemetry.late_readings(grid, sites, grace=READING_GRACE * community.step)
+    available_at = past.availability.copy()
+    row_of = {site.pk: row for row, site in enumerate(sites)}
+    for reading in late:
+        if quantity == "load" or reading.meter.role == Meter.Role.PV:
+            at = row_of[reading.meter.site_id], grid.index(reading.interval_start)
+            available_at[at] = max(available_at[at], instant64(reading.received_at))
+    return replace(past, available_at=available_at).as_of(as_of)

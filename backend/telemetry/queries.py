@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import numpy as np
+from django.db.models import F
 
 from backend.registry.models import Meter, Site
 from backend.telemetry.models import DeviceStatus, Reading
@@ -53,6 +54,22 @@ def site_energy(grid: TimeGrid, sites: Iterable[Site]) -> dict[int, SiteEnergy]:
             soc=battery[2],
         )
     return found
+
+
+def late_readings(grid: TimeGrid, sites: Iterable[Site], *, grace: timedelta) -> list[Reading]:
+    """Readings on ``grid`` that came more than ``grace`` after their interval's end, with their meters.
+
+    When an imported one was first known nobody can say: it is not among them.
+    """
+    return list(
+        Reading.objects.select_related("meter").filter(
+            meter__site__in=[site.pk for site in sites],
+            quality=Reading.Quality.SIGNED,
+            interval_start__gte=grid.start,
+            interval_start__lt=grid.end,
+            received_at__gt=F("interval_start") + grid.step + grace,
+        )
+    )
 
 
 def statuses() -> dict[int, DeviceStatus]:

@@ -213,6 +213,16 @@ def test_a_loser_is_trained_again_where_the_next_night_judges_from_the_same_day(
     assert (again.status, again.validated_until) == (STATUSES.RETIRED, MIDNIGHT + DAY)
 
 
+def test_a_challenger_whose_files_an_interrupted_run_lost_is_trained_again(known, caplog):  # noqa: ARG001 - the readings
+    contests.hold("load", MIDNIGHT)
+    lost = ModelVersion.objects.get(name="lucky", quantity="load")
+    ModelVersion.objects.filter(pk=lost.pk).update(path="models/gone")
+    Contest.objects.all().delete()
+    contest = contests.hold("load", MIDNIGHT)
+    assert contest.entries[-1]["pinball"] is not None, contest.entries
+    assert "is trained again" in caplog.text
+
+
 def test_a_young_community_trains_nothing_yet(town):
     Reading.objects.bulk_create(meter_readings(town, OPENED - 8 * DAY, 8 * 24))
     for contest in services.train_models(OPENED):

@@ -6,7 +6,7 @@ from town import HOUR, OPENED
 
 from backend import pipeline
 from backend.market.models import AgentRound
-from backend.planning import queries, services
+from backend.planning import contests, queries, services
 from backend.planning.models import DriftAlarm, DriftCheck
 from backend.registry.models import Community
 from backend.telemetry.models import Reading
@@ -45,6 +45,26 @@ def test_drift_is_found_asks_for_one_training_and_closes(known):
     Reading.objects.bulk_create(meter_readings(known, noon, (calm - noon) // HOUR, load=4.0))
     services.look_for_drift(calm)
     assert DriftAlarm.objects.get(kind="input").closed_at == calm
+
+
+@pytest.mark.parametrize("successor", [True, False])
+def test_an_error_alarm_ends_with_the_champion_that_it_was_about(known, successor):
+    services.train_models(MIDNIGHT)
+    soon = MIDNIGHT + 6 * HOUR
+    Reading.objects.bulk_create(meter_readings(known, MIDNIGHT, 6))
+    DriftAlarm.objects.create(quantity="load", kind="error", opened_at=MIDNIGHT - HOUR, figures={})
+    if not successor:
+        contests.retire(champion(), MIDNIGHT)
+    services.look_for_drift(soon)
+    assert DriftAlarm.objects.get(quantity="load", kind="error").closed_at == soon
+
+
+def test_an_error_alarm_stays_while_nothing_new_is_known_of_its_champion(known):
+    services.train_models(MIDNIGHT)
+    Reading.objects.bulk_create(meter_readings(known, MIDNIGHT, 12))
+    DriftAlarm.objects.create(quantity="load", kind="error", opened_at=MIDNIGHT + HOUR, figures={})
+    services.look_for_drift(MIDNIGHT + 12 * HOUR)
+    assert DriftAlarm.objects.get(quantity="load", kind="error").closed_at is None
 
 
 def test_no_drift_is_found_where_nothing_changed(known):

@@ -231,3 +231,21 @@ def test_the_sun_keeps_no_summer_time(known):  # noqa: ARG001 - the readings
     }
     assert keeps == {"load": community.time_zone, "pv": "UTC"}
     assert community.time_zone != "UTC"
+
+
+def test_a_late_reading_is_known_from_when_it_came(known):
+    """A replayed plan, and whoever judges or learns, sees no more than planning did at the time."""
+    ends, community = MIDNIGHT + HOUR, Community.objects.get()
+    known.to(ends + 0.25 * HOUR)
+    for role in ("grid", "pv", "battery"):
+        known.read("ben", role, start=MIDNIGHT, wh=(0, 0), soc_wh=5_000 if role == "battery" else None)
+    known.to(ends + 0.3 * HOUR).read("ana", start=MIDNIGHT, wh=(900, 0))
+    for quantity, rows in (("load", [np.nan, 0, np.nan]), ("pv", [0])):
+        sites = inputs.sites_with(quantity)
+        at_once = inputs.history(community, quantity, ends, sites)
+        later = inputs.history(community, quantity, ends + HOUR, sites)
+        assert np.array_equal(at_once.values[:, -1], rows, equal_nan=True)
+        at_once.require_available(ends)
+        assert np.array_equal(later.as_of(ends).values, at_once.values, equal_nan=True)
+        known_later = [0.9, 0, np.nan] if quantity == "load" else [0]
+        assert np.array_equal(later.values[:, -2], known_later, equal_nan=True)

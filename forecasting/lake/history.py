@@ -29,6 +29,8 @@ def read_history(
     if reader.step is None or quantity not in {known.name for known in reader.quantities}:
         raise FieldError("quantity", f"{dataset} has no series of {quantity!r}")
     folder = current_folder(lake, "gold", dataset)
+    if not lake.filesystem.exists(lake.path(folder)):
+        raise FieldError("dataset", f"no line of {dataset} was kept", code="no_data")
     gold = pa.dataset.dataset(lake.path(folder), filesystem=lake.filesystem, format="parquet")
     wanted = pc.field("quantity") == quantity
     if series:

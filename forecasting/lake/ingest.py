@@ -15,7 +15,7 @@ from forecasting.lake.reader import Reader
 from forecasting.lake.readers import READERS
 from forecasting.lake.store import Store
 
-LAYOUT = 1  # of silver and gold; a lake written with another is derived anew by its next ingest
+LAYOUT = 2  # of silver and gold; a lake written with another is derived anew by its next ingest
 LAYERS = ("silver", "rejects", "gold")
 
 
@@ -55,7 +55,8 @@ def ingest(  # noqa: PLR0913  all but the first by name
         dataset: name in ``READERS``.
         lake: where to.
         engine: what runs the expressions.
-        now: when they were received; rows that begin later are rejected.
+        now: when they were received; rows that begin later, or later than their dataset
+            is published ahead, are rejected.
         simulated: whether the files were made up because the source was down.
         origin: where they came from, if not from ``sources``.
 

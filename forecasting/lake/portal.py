@@ -129,6 +129,8 @@ class Fetcher:
                 self.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
             try:
                 answer = self.client.get(url, **request)
+            except httpx.InvalidURL as error:
+                raise SourceDownError(f"{url}: {error}") from error
             except httpx.HTTPError as error:
                 trouble = f"{url}: {type(error).__name__} {error}"
                 continue

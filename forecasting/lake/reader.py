@@ -59,6 +59,7 @@ class Reader:
             on that clock; null where it cannot be read. None for a table without time.
         step: length of the intervals; None for a table without time.
         zone: IANA zone of that clock.
+        ahead: how long before its interval begins a row may be published.
         repeats_labels: whether the hour that autumn repeats is in the file twice (else once).
         quantities: numbers to keep.
         wordings: texts to keep.
@@ -80,6 +81,7 @@ class Reader:
     clock_s: Callable[[ir.Table], ir.IntegerValue] | None = None
     step: timedelta | None = None
     zone: str = "UTC"
+    ahead: timedelta = timedelta(0)
     repeats_labels: bool = False
     quantities: tuple[Quantity, ...] = ()
     wordings: tuple[Wording, ...] = ()

@@ -149,7 +149,7 @@ def _in_utc(rows: ir.Table, reader: Reader, changes: tuple[Transition, ...], fir
     reason = cells.case(
         (rows["skipped"], "skipped_hour"),
         (_lacks_grid(clock_s, reader), "off_grid"),
-        (start_s > rows["received_s"], "in_future"),
+        (start_s > rows["received_s"] + int(reader.ahead.total_seconds()), "in_future"),
         otherwise=ibis.null("string"),
     )
     rows = rows.select("arrival", "series", "start_s", "repeated", "marks", *_said(reader), reason=reason)

@@ -41,6 +41,8 @@ def lake(scale: float) -> list[Row]:
             at_most("lake: CSV to gold on DuckDB", seconds, "s on two cores", 60),
             at_most("lake: largest memory", memory_mb / 1e3, "GB", 2),
         ]
+        if scale >= 1 and not has_java():
+            raise FileNotFoundError("java: PySpark, with which DuckDB is compared, needs Java 17")
         if has_java():
             small = write_meters(folder / "few.csv", max(int(ROWS_COMPARED * min(scale, 1)), 1_000))
             for engine in ENGINES:

@@ -1,7 +1,8 @@
 """CCEE, PLD horário: hourly settlement price of each submarket, BRL/MWh.
 
 Two layouts are in use: until 2024 cells are quoted and padded (`"202401";NORDESTE;1;"01";"00";61.07`, CRLF),
-from 2025 on they are neither (LF). HORA counts from 0, the hour's beginning.
+from 2025 on they are neither (LF). HORA counts from 0, the hour's beginning. Prices of a day are published on
+the day before.
 """
 
 from collections.abc import Mapping
@@ -50,6 +51,7 @@ READER = Reader(
     clock_s=_clock_s,
     step=timedelta(hours=1),
     zone=ons.BRASILIA,
+    ahead=ons.DAY_AHEAD,
     delimiter=";",
     quantities=(Quantity("price_brl_per_mwh", ("PLD_HORA",), least=0, most=2_000),),
     portal=Portal(

@@ -1,7 +1,7 @@
 """What the files of ONS, Brazil's system operator, have in common: `;`, Brasília time, ids of subsystems."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import ibis.expr.types as ir
 
@@ -11,6 +11,7 @@ BASE_URL = "https://dados.ons.org.br"
 SUBSYSTEMS = {"N": "NORTE", "NE": "NORDESTE", "S": "SUL", "SE": "SUDESTE"}
 BRASILIA = "America/Sao_Paulo"
 BRASILIA_STANDARD = "Etc/GMT+3"  # UTC-3 (the sign of these names is reversed)
+DAY_AHEAD = timedelta(days=2)  # from the day before, however early, to the last interval of the day
 INSTANT = "%Y-%m-%d %H:%M:%S"
 
 

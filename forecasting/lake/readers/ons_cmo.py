@@ -1,6 +1,6 @@
 """ONS, CMO_SEMIHORARIO: half-hourly marginal cost of operation.
 
-Whole days may be absent; costs may be negative.
+Whole days may be absent; costs may be negative. Those of a day come of the schedule made the day before.
 """
 
 from datetime import timedelta
@@ -16,6 +16,7 @@ READER = Reader(
     clock_s=ons.instant,
     step=timedelta(minutes=30),
     zone=ons.BRASILIA,
+    ahead=ons.DAY_AHEAD,
     delimiter=";",
     quantities=(Quantity("marginal_cost_brl_per_mwh", ("val_cmo",), least=0, most=10_000),),
     portal=Portal(

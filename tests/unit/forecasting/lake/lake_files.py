@@ -47,6 +47,16 @@ B,2023-12-31T23:45Z,-.5,generation
 B,2024-01-01T00:30Z,+2.,next year
 
 """
+WEATHER = (
+    "hour_ending_local,outdoor_dry_bulb_temperature,outdoor_relative_humidity,"
+    "diffuse_solar_irradiance,direct_solar_irradiance\n"
+    "2016-08-01T12:00,30.5,41,120,850\n2016-08-01T13:00,31.0,101,118,\n"
+)
+PLD_HEADER = "MES_REFERENCIA;SUBMERCADO;PERIODO_COMERCIALIZACAO;DIA;HORA;PLD_HORA"
+PLD = f"""{PLD_HEADER}\r
+"202401";NORDESTE;1;"01";"00";61.07\r
+"202401";NORDESTE;2;"01";"01";62.5\r
+"""
 METER_REASONS = {
     "duplicate": 1,
     "in_future": 1,
@@ -70,6 +80,12 @@ def sources(dataset: str, folder: Path) -> list[Path]:
         path.write_text(lines_of("buildings/fontana_buildings_01_11.csv.gz", ("2016-11-0[5-7]",)))
     elif dataset == "simbench":
         path.write_text(lines_of("buildings/simbench_15min_2016.csv.gz", ("(29|30).10.2016",)))
+    elif dataset == "fontana_tariff":
+        path.write_text(lines_of("buildings/fontana_tariff_carbon.csv.gz", ("2016-09-30", "2016-10-01")))
+    elif dataset == "fontana_weather":
+        path.write_text(WEATHER)
+    elif dataset == "ccee_pld":
+        path.write_bytes(PLD.encode())
     elif dataset == "meter_15min":
         path.write_text(METERS)
     else:

@@ -20,12 +20,16 @@ FOREIGN = {
 
 @dataclass
 class PortalStub:
-    """``moods`` are used up from the left, one a request for the file; then it behaves."""
+    """``moods`` are used up from the left, one a request for the file; then it behaves.
+
+    ``link`` is where it says that the file is, when that is not where it is.
+    """
 
     moods: list[str] = field(default_factory=list)
     body: str = CSV
     etag: str = '"one"'
     down: bool = False
+    link: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
     stop: Event = field(default_factory=Event)
@@ -44,7 +48,11 @@ def portal_stub() -> Iterator[PortalStub]:  # noqa: C901  one handler, a branch 
                 resources = [
                     {"name": "Curva de Carga - 2021", "format": "CSV", "url": f"{stub.url}/2021.csv"},
                     {"name": "Curva de Carga - 2022", "format": "XLSX", "url": f"{stub.url}/2022.xlsx"},
-                    {"name": "Curva de Carga - 2022", "format": "CSV", "url": f"{stub.url}/2022.csv"},
+                    {
+                        "name": "Curva de Carga - 2022",
+                        "format": "CSV",
+                        "url": stub.link or f"{stub.url}/2022.csv",
+                    },
                 ]
                 self.answer(200, json.dumps({"success": True, "result": {"resources": resources}}).encode())
             else:

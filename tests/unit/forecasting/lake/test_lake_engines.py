@@ -15,7 +15,19 @@ from forecasting.lake.store import Store
 SUMMED_IN_ANOTHER_ORDER = ("mean_day", "mean_week")
 
 
-@pytest.mark.parametrize("dataset", ["meter_15min", "telecom_site_information", "fontana_load", "simbench"])
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        "meter_15min",
+        "telecom_site_information",
+        "fontana_load",
+        "simbench",
+        "inmet",
+        "ccee_pld",
+        "ons_load",
+        "ons_balance",
+    ],
+)
 def test_every_value_is_the_same(
     dataset: str, tmp_path: Path, duckdb_engine: Engine, spark_engine: Engine
 ) -> None:

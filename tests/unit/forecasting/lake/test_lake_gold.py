@@ -88,3 +88,13 @@ def test_a_history_of_what_is_not_there_is_refused(values: np.ndarray, lake: Sto
         read_history(lake, dataset="meter_1h", quantity="power_kw")
     with pytest.raises(FieldError, match="has not been ingested"):
         read_history(lake, dataset="meter_5min", quantity="energy_wh")
+
+
+def test_a_dataset_of_which_nothing_was_kept_has_no_history(
+    tmp_path: Path, lake: Store, duckdb_engine: Engine
+) -> None:
+    path = tmp_path / "meters.csv"
+    path.write_text("meter_id,start_utc,energy_wh\nA,yesterday,5\n")
+    ingest([path], dataset="meter_1h", lake=lake, engine=duckdb_engine, now=NOW)
+    with pytest.raises(FieldError, match="no line of meter_1h was kept"):
+        read_history(lake, dataset="meter_1h", quantity="energy_wh")

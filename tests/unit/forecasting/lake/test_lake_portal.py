@@ -87,6 +87,18 @@ def test_a_lasting_trouble_is_not_tried_again(mood: str, stub: PortalStub, porta
 
 
 @pytest.mark.parametrize(
+    "link", ["http://[bad", "http://host:port/2022.csv", "file:///etc/passwd", "2022.csv"]
+)
+def test_a_link_that_leads_nowhere_is_a_trouble_like_another(
+    link: str, stub: PortalStub, portal: Portal
+) -> None:
+    stub.link = link
+    fetched = portal.fetch()
+    assert fetched.freshness == Freshness.SIMULATED
+    assert link in fetched.trouble
+
+
+@pytest.mark.parametrize(
     "mood",
     [
         "fails",

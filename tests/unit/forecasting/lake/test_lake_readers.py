@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from lake_files import METER_REASONS, NOW, PUBLISHED, RAW, layer, lines_of, sources
+from lake_files import METER_REASONS, NOW, PLD, PLD_HEADER, PUBLISHED, RAW, layer, lines_of, sources
 
 from domain.errors import FieldError
 from forecasting.lake.engines import Engine
@@ -76,11 +76,9 @@ def test_inmet_writes_of_other_years(tmp_path: Path, lake: Store, duckdb_engine:
     assert row.marks == "missing:pressure_hpa,missing:radiation_kj_per_m2"
 
 
-HEADER = "MES_REFERENCIA;SUBMERCADO;PERIODO_COMERCIALIZACAO;DIA;HORA;PLD_HORA"
 LAYOUTS = {
-    "until 2024": f'{HEADER}\r\n"202401";NORDESTE;1;"01";"00";61.07\r\n'
-    '"202401";NORDESTE;2;"01";"01";62.5\r\n',
-    "from 2025": f"{HEADER}\n202401;NORDESTE;1;1;0;61.07\n202401;NORDESTE;2;1;1;62.5\n",
+    "until 2024": PLD,
+    "from 2025": f"{PLD_HEADER}\n202401;NORDESTE;1;1;0;61.07\n202401;NORDESTE;2;1;1;62.5\n",
 }
 
 
@@ -92,6 +90,14 @@ def test_both_layouts_of_pld(layout: str, tmp_path: Path, lake: Store, duckdb_en
     silver = layer(lake, "ccee_pld", "silver")
     assert list(silver.price_brl_per_mwh) == [61.07, 62.5]
     assert list(silver.start_utc.astype(str)) == ["2024-01-01 03:00:00", "2024-01-01 04:00:00"]
+
+
+def test_prices_of_the_day_ahead_are_no_future(tmp_path: Path, lake: Store, duckdb_engine: Engine) -> None:
+    path = tmp_path / "pld.csv"
+    rows = [f"202611;SUL;{24 * day - 1};{day};23;100" for day in (1, 2, 3)]
+    path.write_text("\n".join([PLD_HEADER, *rows, ""]))
+    report = taken([path], "ccee_pld", lake, duckdb_engine)  # on October 31, 21:00 in Brasília
+    assert (report.kept, report.reasons) == (1, {"in_future": 2})
 
 
 def test_telecom_lists_agree_with_the_plan(lake: Store, duckdb_engine: Engine) -> None:
@@ -114,6 +120,20 @@ def test_humidity_above_100_is_kept_and_flagged(tmp_path: Path, lake: Store, duc
     assert (row.humidity_pct, row.marks) == (104.2, "nominal_date,outside:humidity_pct")
     gold = layer(lake, "telecom_sites", "gold")
     assert gold[gold.suspect][["quantity", "value"]].to_numpy().tolist() == [["humidity_pct", 104.2]]
+
+
+def test_fontanas_weather_ends_hours_and_its_tariff_begins_them(
+    tmp_path: Path, lake: Store, duckdb_engine: Engine
+) -> None:
+    for dataset in ("fontana_weather", "fontana_tariff"):
+        taken(sources(dataset, tmp_path), dataset, lake, duckdb_engine)
+    weather = layer(lake, "fontana_weather", "silver")
+    noon = at(weather, "fontana", "2016-08-01 18:00")  # 11:00 to 12:00 in California
+    assert (noon.temperature_c, noon.dni_w_per_m2, noon.marks) == (30.5, 850, "")
+    assert list(weather.marks) == ["", "missing:dni_w_per_m2,outside:humidity_pct"]
+    tariff = layer(lake, "fontana_tariff", "silver")
+    for start_utc, usd_per_kwh in (("2016-10-01 06:00", 0.22), ("2016-10-01 07:00", 0.21)):  # local midnight
+        assert at(tariff, "fontana", start_utc).tariff_usd_per_kwh == usd_per_kwh
 
 
 def test_doubled_and_absent_labels_leave_no_gap(tmp_path: Path, lake: Store, duckdb_engine: Engine) -> None:

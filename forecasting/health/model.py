@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from domain.errors import FieldError
+from forecasting.artefact import CARD_FILE, artefact_digest
 from forecasting.health import life, trajectory
 from forecasting.health.cells import Cell
 from forecasting.health.conformal import Bands, held_out
@@ -142,7 +143,7 @@ def train(cells: Sequence[Cell], *, seed: int, kind: Accelerated | None = None) 
 
 
 def save(learned: Learned, card: Mapping[str, Any], folder: Path) -> None:
-    """Write LightGBM's text files, the arrays, and the model card with the alarm's margin."""
+    """Write LightGBM's text files, the arrays, and the card with the alarm's margin and their digest."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, booster in _boosters(learned).items():
         (folder / f"{name}.txt").write_text(booster.model_to_string(), encoding="utf-8")
@@ -162,15 +163,45 @@ def save(learned: Learned, card: Mapping[str, Any], folder: Path) -> None:
         "features": list(NAMES),
         "alarm": {"margin": alarm.margin, "times": alarm.kind.times, "least_fade": alarm.kind.least_fade},
         **card,
+        "artefact_sha256": artefact_digest(folder),
     }
-    (folder / "card.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (folder / CARD_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def load(folder: Path = WEIGHTS) -> Learned:
-    """Read what ``save`` wrote. FieldError when it was made for other features."""
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    """Read what ``save`` wrote.
+
+    Raises FieldError: "stale" when it was made for other features, "digest_mismatch" when its files are not
+    those of its card, "unreadable" when it is nothing that ``save`` writes.
+    """
+    try:
+        card = json.loads((folder / CARD_FILE).read_bytes())
+        _require_current(card, folder)
+        return _loaded(card, folder)
+    except FieldError:
+        raise
+    except Exception as error:  # JSON, numpy, LightGBM and safetensors each raise their own
+        message = f"{folder} cannot be read: {type(error).__name__} {error}"
+        raise FieldError("weights", message, code="unreadable") from error
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether ``folder`` holds what ``save`` wrote, and nothing else."""
+    try:
+        load(folder)
+    except FieldError as error:
+        return error.code == "stale"
+    return True
+
+
+def _require_current(card: Mapping[str, Any], folder: Path) -> None:
+    if card["artefact_sha256"] != artefact_digest(folder):
+        raise FieldError("weights", f"{folder} was changed: train again", code="digest_mismatch")
     if tuple(card["features"]) != NAMES:
         raise FieldError("features", "the weights were made for others: train again", code="stale")
+
+
+def _loaded(card: Mapping[str, Any], folder: Path) -> Learned:
     arrays = load_file(folder / "arrays.safetensors")
 
     def bands(key: str) -> Bands:

@@ -36,11 +36,11 @@ def run(options: Namespace) -> None:
         return
     cells = read_cells(options.csv, rated_ah=options.rated_ah, end_of_life=options.end_of_life)
     learned = load(options.weights)
+    said = [(cell.name, outlook(learned, cell)) for cell in cells]  # before a row is written: all or none
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for cell in cells:
-        said = outlook(learned, cell)
-        writer.writerows([cell.name, said.cycles, *row] for row in _rows(said))
+    for name, seen in said:
+        writer.writerows([name, seen.cycles, *row] for row in _rows(seen))
 
 
 def _rows(said: Outlook) -> list[tuple[str | int, ...]]:

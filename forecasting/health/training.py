@@ -9,7 +9,8 @@ import numpy as np
 from forecasting.health.cells import FOLDER, Cell, data_hash, published_cells
 from forecasting.health.conformal import fold_of
 from forecasting.health.figures import Unseen, alarms, coverage, pooled, relative_error, rmse, unseen
-from forecasting.health.model import WEIGHTS, save, train
+from forecasting.health.model import WEIGHTS, is_saved, save, train
+from forecasting.outputs import require_folder, staged_folder
 
 FOLDS = 8
 
@@ -45,6 +46,7 @@ def make(
     *, seed: int, folder: Path = WEIGHTS, data: Path = FOLDER, say: Callable[[str], None] = print
 ) -> None:
     """Train on all cells and write weights and card; figures are those on cells held out by turns."""
+    require_folder(folder, source=data, written=is_saved)
     cells = published_cells(data)
     figures = metrics(held_out_cells(cells, seed=seed))
     began = time.process_time()
@@ -59,5 +61,6 @@ def make(
         "cpu_s": round(cpu_s, 1),
         "metrics_on_cells_held_out": {name: round(value, 5) for name, value in figures.items()},
     }
-    save(learned, card, folder)
+    with staged_folder(folder, written=is_saved) as partial:
+        save(learned, card, partial)
     say(f"{len(cells)} cells, {cpu_s:.0f} CPU-seconds -> {folder}")

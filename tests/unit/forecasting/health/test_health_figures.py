@@ -85,22 +85,27 @@ def asked(*words):
 
 
 def test_the_shell_reports_each_cell_of_a_file(learned, tmp_path, capsys):
-    save(learned, {}, tmp_path)
+    weights = tmp_path / "weights"
+    save(learned, {}, weights)
     cell = made_cell("new_1", knee=170, seed=61)
     lines = [",".join(("cell", "row", *CHARGE, "capacity_ah"))]
     for row, (charge, capacity) in enumerate(zip(cell.charge, cell.capacity_ah, strict=True)):
         lines.append(",".join(map(str, ("new_1", row, *charge, capacity))))
     path = tmp_path / "cycles.csv"
     path.write_text("\n".join(lines))
-    run(asked("report", "--csv", path, "--rated-ah", 2, "--weights", tmp_path))
+    run(asked("report", "--csv", path, "--rated-ah", 2, "--weights", weights))
     shown = [line.split(",") for line in capsys.readouterr().out.splitlines()]
     assert shown[0] == list(COLUMNS)
-    expected = outlook(load(tmp_path), cell)
+    expected = outlook(load(weights), cell)
     rows = {(row[2], row[3]): row[4:] for row in shown[1:]}
     assert rows["soh", "0"] == ["", f"{expected.soh:.4f}", ""]
     assert rows["soh", "100"] == [f"{soh:.4f}" for soh in expected.soh_ahead[100]]
     assert rows["cycles_left", "0"] == [f"{cycles:.0f}" for cycles in expected.cycles_left]
     assert rows["alarm_cycle", "0"][1] == str(expected.alarm_cycle)
+    path.write_text("\n".join([*lines, *(line.replace("new_1", "new_2") for line in lines[1:31])]))
+    with pytest.raises(FieldError, match="new_2 has 30 cycles"):
+        run(asked("report", "--csv", path, "--rated-ah", 2, "--weights", weights))
+    assert not capsys.readouterr().out
     path.write_text("cell,row\n")
     with pytest.raises(FieldError, match="column capacity_ah"):
-        run(asked("report", "--csv", path, "--rated-ah", 2, "--weights", tmp_path))
+        run(asked("report", "--csv", path, "--rated-ah", 2, "--weights", weights))

@@ -6,7 +6,8 @@ import pytest
 from domain.errors import FieldError
 from forecasting.health.cells import data_hash, published_cells
 from forecasting.health.features import NAMES, trace
-from forecasting.health.model import WEIGHTS, load, outlook, save
+from forecasting.health.model import WEIGHTS, is_saved, load, outlook, save
+from forecasting.health.training import make
 from forecasting.health.trajectory import LEADS
 from tests.unit.forecasting.health.made import made_cell
 
@@ -50,8 +51,42 @@ def test_what_is_saved_is_what_is_loaded(learned, made_cells, tmp_path):
     card = json.loads((tmp_path / "card.json").read_text())
     card["features"] = card["features"][1:]
     (tmp_path / "card.json").write_text(json.dumps(card))
-    with pytest.raises(FieldError, match="train again"):
+    with pytest.raises(FieldError, match="for others: train again"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("life.txt", b"tree", "digest_mismatch"),
+        ("arrays.safetensors", b"", "digest_mismatch"),
+        ("more.txt", b"", "digest_mismatch"),
+        ("code.pkl", b"", "unknown_file"),
+        ("card.json", b"[]", "unreadable"),
+        ("card.json", b"{}", "unreadable"),
+        ("card.json", b"\xff{", "unreadable"),
+    ],
+)
+def test_weights_that_are_not_those_of_their_card_say_nothing(learned, tmp_path, name, content, code):
+    save(learned, {}, tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FieldError) as caught:
+        load(tmp_path)
+    assert caught.value.code == code
+
+
+def test_weights_take_the_place_of_weights_only(learned, tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "notes.md").write_text("mine")
+    with pytest.raises(FieldError, match="name a new folder"):
+        make(seed=1, folder=folder, data=tmp_path / "none")
+    assert (folder / "notes.md").read_text() == "mine"
+    (folder / "notes.md").unlink()
+    save(learned, {}, folder)
+    with pytest.raises(FieldError, match="cannot be read"):  # only now does it look for data
+        make(seed=1, folder=folder, data=tmp_path / "none")
+    assert is_saved(folder)
 
 
 def test_the_shipped_weights_come_from_the_shipped_data_and_speak_of_a_real_cell():

@@ -182,7 +182,7 @@ def variance_of_mean(departures: FloatArray, count: int, *, overlap: int, tapere
     positive variance or ``tapered`` is asked for: then Bartlett's weights (Newey and West). With the
     small-sample factor of Harvey, Leybourne and Newbold.
     """
-    lags = np.arange(overlap)
+    lags = np.arange(min(overlap, departures.size))
     products = [departures[lag:] @ departures[: departures.size - lag] for lag in lags]
     autocovariance = np.array(products) / count
     twice = np.where(lags == 0, 1.0, 2.0)

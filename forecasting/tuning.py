@@ -77,7 +77,8 @@ def tune(  # noqa: PLR0913 - as train, and the budget
             origins = rolling_origins(cut, end - DAY, ORIGIN_EVERY)
             losses.append(_loss(backtest(model, validated, origins=origins, horizon=known.steps_per_day)))
             trial.report(float(np.mean(losses)), fold)
-            if trial.should_prune() or (trial.number and time.monotonic() > ends):
+            is_over = trial.number > 0 and fold < FOLDS - 1 and time.monotonic() > ends
+            if trial.should_prune() or is_over:
                 raise optuna.TrialPruned
         return float(np.mean(losses))
 

@@ -22,7 +22,8 @@ RECENT_DAYS = 7
 def check(quantity: str, as_of: datetime) -> DriftCheck:
     """Look for drift on what is known at ``as_of``; once for each quantity and instant.
 
-    Where a check cannot be made, its figures say why, and alarms stay as they are.
+    Where a check cannot be made, its figures say why, and alarms stay as they are; but an error alarm ends
+    with the champion that it was about.
     """
     existing = DriftCheck.objects.filter(quantity=quantity, as_of=as_of).first()
     if existing:
@@ -31,8 +32,6 @@ def check(quantity: str, as_of: datetime) -> DriftCheck:
     if sites:
         past = history(registry.community(), quantity, as_of, sites)
         error, inputs = _error(quantity, past, as_of), _inputs(past, sites)
-        if error["alarm"] is None and _outlived(quantity):
-            error["alarm"] = False
     else:
         error = inputs = _none("no site has it")
     with transaction.atomic():
@@ -40,6 +39,7 @@ def check(quantity: str, as_of: datetime) -> DriftCheck:
             quantity=quantity, as_of=as_of, defaults={"error": error, "inputs": inputs}
         )
         if fresh:
+            _close_outlived(quantity, as_of)
             for kind, facts in ((DriftAlarm.Kind.ERROR, error), (DriftAlarm.Kind.INPUT, inputs)):
                 _follow(quantity, kind, facts, as_of)
     return made
@@ -85,21 +85,26 @@ def _follow(quantity: str, kind: DriftAlarm.Kind, facts: dict[str, Any], as_of: 
     alarm = _open_alarm(quantity, kind)
     if facts["alarm"] and alarm is None:
         DriftAlarm.objects.create(quantity=quantity, kind=kind, opened_at=as_of, figures=facts)
-    elif facts["alarm"] is False and alarm is not None and alarm.opened_at < as_of:
-        alarm.closed_at = as_of
-        alarm.save(update_fields=["closed_at"])
+    elif facts["alarm"] is False and alarm is not None:
+        _close(alarm, as_of)
 
 
 def _open_alarm(quantity: str, kind: DriftAlarm.Kind) -> DriftAlarm | None:
     return DriftAlarm.objects.filter(quantity=quantity, kind=kind, closed_at__isnull=True).first()
 
 
-def _outlived(quantity: str) -> bool:
-    """Whether an error alarm is open about a champion that no longer is one."""
+def _close_outlived(quantity: str, as_of: datetime) -> None:
+    """Close an error alarm about a champion that no longer is one."""
     alarm, champion = _open_alarm(quantity, DriftAlarm.Kind.ERROR), queries.champion(quantity)
-    if alarm is None or champion is None:
-        return alarm is not None
-    return champion.crowned_at is not None and champion.crowned_at >= alarm.opened_at
+    crowned_at = champion.crowned_at if champion else None
+    if alarm is not None and (crowned_at is None or crowned_at >= alarm.opened_at):
+        _close(alarm, as_of)
+
+
+def _close(alarm: DriftAlarm, as_of: datetime) -> None:
+    if alarm.opened_at < as_of:
+        alarm.closed_at = as_of
+        alarm.save(update_fields=["closed_at"])
 
 
 def _none(reason: str) -> dict[str, Any]:

@@ -32,11 +32,11 @@ def sites_with(quantity: str) -> list[Site]:
 
 
 def history(community: Community, quantity: str, as_of: datetime, sites: Sequence[Site]) -> History:
-    """Mean power (kW) of ``sites`` (at least one), as known at ``as_of``; gaps are NaN.
+    """Mean power (kW) of ``sites`` (at least one), up to ``as_of``; gaps are NaN.
 
     Load and generation are both positive. A site's series has its row id for a name. A reading is known at
-    the end of its interval if it came while planning waits for it, and else when it came: nothing that is
-    planned, learned or judged as of an instant has seen it before.
+    the end of its interval if it came while planning waits for it, and else when it came, so what is judged
+    from earlier origins has not seen it there; at ``as_of`` all is known that is stored.
     """
     first = telemetry.first_reading_start()
     # a first reading at or after ``as_of`` leaves one interval of which nothing is known
@@ -51,11 +51,12 @@ def history(community: Community, quantity: str, as_of: datetime, sites: Sequenc
         values=values,
         time_zone=clock_of(quantity, community.time_zone),
     )
-    late = telemetry.late_readings(grid, sites, grace=READING_GRACE * community.step)
     available_at = past.availability.copy()
     row_of = {site.pk: row for row, site in enumerate(sites)}
-    for reading in late:
-        if quantity == "load" or reading.meter.role == Meter.Role.PV:
-            at = row_of[reading.meter.site_id], grid.index(reading.interval_start)
-            available_at[at] = max(available_at[at], instant64(reading.received_at))
-    return replace(past, available_at=available_at).as_of(as_of)
+    for site_id, role, start, received_at in telemetry.late_readings(
+        grid, sites, grace=READING_GRACE * community.step
+    ):
+        if quantity == "load" or role == Meter.Role.PV:
+            at = row_of[site_id], grid.index(start)
+            available_at[at] = max(available_at[at], instant64(min(received_at, as_of)))
+    return replace(past, available_at=available_at)

@@ -56,20 +56,21 @@ def site_energy(grid: TimeGrid, sites: Iterable[Site]) -> dict[int, SiteEnergy]:
     return found
 
 
-def late_readings(grid: TimeGrid, sites: Iterable[Site], *, grace: timedelta) -> list[Reading]:
-    """Readings on ``grid`` that came more than ``grace`` after their interval's end, with their meters.
+def late_readings(
+    grid: TimeGrid, sites: Iterable[Site], *, grace: timedelta
+) -> list[tuple[int, str, datetime, datetime]]:
+    """Site's id, meter's role, interval's start and arrival of readings ``grace`` or more after their end.
 
     When an imported one was first known nobody can say: it is not among them.
     """
-    return list(
-        Reading.objects.select_related("meter").filter(
-            meter__site__in=[site.pk for site in sites],
-            quality=Reading.Quality.SIGNED,
-            interval_start__gte=grid.start,
-            interval_start__lt=grid.end,
-            received_at__gt=F("interval_start") + grid.step + grace,
-        )
+    late = Reading.objects.filter(
+        meter__site__in=[site.pk for site in sites],
+        quality=Reading.Quality.SIGNED,
+        interval_start__gte=grid.start,
+        interval_start__lt=grid.end,
+        received_at__gte=F("interval_start") + grid.step + grace,
     )
+    return list(late.values_list("meter__site_id", "meter__role", "interval_start", "received_at"))
 
 
 def statuses() -> dict[int, DeviceStatus]:

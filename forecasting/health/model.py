@@ -171,8 +171,8 @@ def save(learned: Learned, card: Mapping[str, Any], folder: Path) -> None:
 def load(folder: Path = WEIGHTS) -> Learned:
     """Read what ``save`` wrote.
 
-    Raises FieldError: "stale" when it was made for other features, "digest_mismatch" when its files are not
-    those of its card, "unreadable" when it is nothing that ``save`` writes.
+    Raises FieldError: "stale" when it was made for other features, "digest_mismatch" or "unknown_file" when
+    its files are not those of its card, "unreadable" when it is nothing that ``save`` writes.
     """
     try:
         card = json.loads((folder / CARD_FILE).read_bytes())

@@ -30,6 +30,8 @@ KEYS = ("series", "quantity", "start_utc", "ingest", "line")
 
 def lake(scale: float) -> list[Row]:
     """Seconds and memory of the whole way, and values in which the engines differ."""
+    if scale >= 1 and not has_java():
+        raise FileNotFoundError("java: PySpark, with which DuckDB is compared, needs Java 17")
     with tempfile.TemporaryDirectory(prefix="lake-benchmark-") as name:
         folder = Path(name)
         large = write_meters(folder / "meters.csv", max(int(ROWS * scale), 1_000))
@@ -41,8 +43,6 @@ def lake(scale: float) -> list[Row]:
             at_most("lake: CSV to gold on DuckDB", seconds, "s on two cores", 60),
             at_most("lake: largest memory", memory_mb / 1e3, "GB", 2),
         ]
-        if scale >= 1 and not has_java():
-            raise FileNotFoundError("java: PySpark, with which DuckDB is compared, needs Java 17")
         if has_java():
             small = write_meters(folder / "few.csv", max(int(ROWS_COMPARED * min(scale, 1)), 1_000))
             for engine in ENGINES:

@@ -233,19 +233,21 @@ def test_the_sun_keeps_no_summer_time(known):  # noqa: ARG001 - the readings
     assert community.time_zone != "UTC"
 
 
-def test_a_late_reading_is_known_from_when_it_came(known):
-    """A replayed plan, and whoever judges or learns, sees no more than planning did at the time."""
+def test_who_is_judged_has_not_seen_a_late_reading_before_it_came(known):
     ends, community = MIDNIGHT + HOUR, Community.objects.get()
-    known.to(ends + 0.25 * HOUR)
-    for role in ("grid", "pv", "battery"):
-        known.read("ben", role, start=MIDNIGHT, wh=(0, 0), soc_wh=5_000 if role == "battery" else None)
-    known.to(ends + 0.3 * HOUR).read("ana", start=MIDNIGHT, wh=(900, 0))
-    for quantity, rows in (("load", [np.nan, 0, np.nan]), ("pv", [0])):
+    known.to(ends + 0.2 * HOUR)
+    for role in ("grid", "battery"):
+        known.read("ben", role, start=MIDNIGHT, wh=(700, 0), soc_wh=5_000 if role == "battery" else None)
+    known.read("cleo", start=MIDNIGHT, wh=(700, 0))
+    known.to(ends + 0.25 * HOUR)  # planning waits no longer
+    known.read("ben", "pv", start=MIDNIGHT, wh=(0, 100))
+    known.to(ends + 0.5 * HOUR).read("ana", start=MIDNIGHT, wh=(900, 0))
+    for quantity, stored, seen in (("load", [0.9, 0.1, 0.7], [np.nan, np.nan, 0.7]), ("pv", [0.1], [np.nan])):
         sites = inputs.sites_with(quantity)
-        at_once = inputs.history(community, quantity, ends, sites)
-        later = inputs.history(community, quantity, ends + HOUR, sites)
-        assert np.array_equal(at_once.values[:, -1], rows, equal_nan=True)
-        at_once.require_available(ends)
-        assert np.array_equal(later.as_of(ends).values, at_once.values, equal_nan=True)
-        known_later = [0.9, 0, np.nan] if quantity == "load" else [0]
-        assert np.array_equal(later.values[:, -2], known_later, equal_nan=True)
+        past = inputs.history(community, quantity, ends + HOUR, sites)
+        assert past.values[:, -2] == pytest.approx(stored)
+        assert past.as_of(ends).values[:, -1] == pytest.approx(seen, nan_ok=True)
+        assert past.as_of(ends + 0.5 * HOUR).values[:, -1] == pytest.approx(stored)
+        made_late = inputs.history(community, quantity, ends, sites)  # a plan uses what has come meanwhile
+        made_late.require_available(ends)
+        assert made_late.values[:, -1] == pytest.approx(stored)

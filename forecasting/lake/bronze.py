@@ -37,9 +37,9 @@ class Record:
 
 
 def receive(  # noqa: PLR0913  all but two by name
-    source: str | Path, reader: Reader, *, scratch: Path, now: datetime, origin: str, simulated: bool
-) -> tuple[Record, Path]:
-    """Copy a file (path or URL) into a folder of ``scratch`` with its record and its rows as text.
+    source: str | Path, reader: Reader, *, folder: Path, now: datetime, origin: str, simulated: bool
+) -> Record:
+    """Copy a file (path or URL) into a new ``folder``, with its record and its rows as text.
 
     Raises FieldError when there is no such file, it is not what the reader reads, or its name is one that
     bronze has for what it writes itself.
@@ -48,8 +48,7 @@ def receive(  # noqa: PLR0913  all but two by name
     if name.lower() == RECORD or name.lower().endswith(Path(ROWS).suffix):
         message = f"{name}: bronze has this name for what it writes beside the file; give the file another"
         raise FieldError("source", message, code="name_taken")
-    folder = scratch / "received"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     sha256, size = _copied(source, folder / name)
     landed = land(folder / name, reader, folder / ROWS)
     record = Record(
@@ -64,7 +63,7 @@ def receive(  # noqa: PLR0913  all but two by name
         constants=landed.constants,
     )
     (folder / RECORD).write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-    return record, folder.rename(scratch / sha256)
+    return record
 
 
 def _copied(source: str | Path, target: Path) -> tuple[str, int]:

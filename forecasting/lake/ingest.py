@@ -69,9 +69,10 @@ def ingest(  # noqa: PLR0913  all but the first by name
         manifest = _manifest(lake, dataset)
         known = {ingested["sha256"] for ingested in manifest["ingests"]}
         records = list(manifest["ingests"])
-        for source in sources:
-            record, folder = bronze.receive(
-                source, reader, scratch=scratch, now=now, origin=origin, simulated=simulated
+        for number, source in enumerate(sources):
+            folder = scratch / "received" / str(number)
+            record = bronze.receive(
+                source, reader, folder=folder, now=now, origin=origin, simulated=simulated
             )
             if record.sha256 not in known:
                 lake.publish(folder, bronze_folder(dataset, record.sha256))

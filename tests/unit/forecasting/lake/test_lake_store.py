@@ -72,7 +72,7 @@ def test_the_same_file_again_changes_nothing(tmp_path: Path, lake: Store, duckdb
     first = ingest([source], dataset="meter_15min", lake=lake, engine=duckdb_engine, now=NOW)
     before = contents(tmp_path / "lake")
     renamed = source.rename(tmp_path / "another_name.csv")
-    again = ingest([renamed], dataset="meter_15min", lake=lake, engine=duckdb_engine, now=NOW)
+    again = ingest([renamed, renamed], dataset="meter_15min", lake=lake, engine=duckdb_engine, now=NOW)
     assert (first.changed, again.changed) == (True, False)
     assert again.reasons == first.reasons
     assert contents(tmp_path / "lake") == before
@@ -139,17 +139,17 @@ def test_an_object_store_holds_the_same_lake(
         remote = Store("s3://bucket/lake")
         old = meters(tmp_path, "old.csv", "A,2023-01-01T00:00Z,1\nA,2023-01-01T00:15Z,2\n")
         new = meters(tmp_path, "new.csv", "A,2023-01-01T00:15Z,3\nA,2024-01-01T01:00Z,4\n")
-        for file in (old, new, RAW / "missing", new):
+        for files in ([old, old], [new], [RAW / "missing"], [new]):
             for place in (remote, lake):
-                if not file.exists():
+                if not files[0].exists():
                     with pytest.raises(FieldError, match="not a file"):
-                        ingest([file], dataset="meter_15min", lake=place, engine=duckdb_engine, now=NOW)
+                        ingest(files, dataset="meter_15min", lake=place, engine=duckdb_engine, now=NOW)
                     continue
-                ingest([file], dataset="meter_15min", lake=place, engine=duckdb_engine, now=NOW)
+                ingest(files, dataset="meter_15min", lake=place, engine=duckdb_engine, now=NOW)
         for name in LAYERS:
             assert layer(remote, "meter_15min", name).equals(layer(lake, "meter_15min", name))
-        files = {name.removeprefix("bucket/lake/") for name in objects}
-        assert files == {name for name in contents(tmp_path / "lake") if not name.startswith(".work")}
+        stored = {name.removeprefix("bucket/lake/") for name in objects}
+        assert stored == {name for name in contents(tmp_path / "lake") if not name.startswith(".work")}
 
 
 def test_a_lake_that_cannot_be_is_refused() -> None:

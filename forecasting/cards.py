@@ -5,7 +5,6 @@ The card's digest covers every other file, so that one that was changed, added o
 
 import hashlib
 import platform
-from collections.abc import Mapping
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from forecasting.artefact import CARD_FILE, artefact_digest
 from forecasting.backtest import Backtest
 from forecasting.evaluation import score
 from forecasting.models import Model, load_model
+from forecasting.models.base import Settings, resolved
 from forecasting.series import History
 from forecasting.soundness import require_sound, require_whole
 
@@ -44,7 +44,7 @@ class Card(BaseModel):
     horizon: int = Field(ge=1)
     step_s: int = Field(ge=1)
     seed: int
-    settings: dict[str, float]
+    settings: dict[str, float] = Field(description="a value for each that the model has")
     command: str
     data_hash: str = Field(pattern=SHA256)
     series: int = Field(ge=1)
@@ -63,14 +63,15 @@ def write_card(  # noqa: PLR0913 - what a card says
     history: History,
     judged: Backtest,
     seed: int,
-    settings: Mapping[str, float],
+    settings: Settings,
     quantity: str,
     command: str,
     intended_use: str,
 ) -> Card:
     """Write the card of ``model``, which lies saved in ``directory``.
 
-    ``history`` is what it learned from, ``judged`` its backtest on later days.
+    ``history`` is what it learned from, ``judged`` its backtest on later days, ``settings`` are those that
+    ``train`` was told.
     """
     leads = judged.actual.shape[-1]
     card = Card(
@@ -81,7 +82,7 @@ def write_card(  # noqa: PLR0913 - what a card says
         horizon=model.horizon,
         step_s=int(model.step.total_seconds()),
         seed=seed,
-        settings=dict(settings),
+        settings=resolved(model.SETTINGS, settings),
         command=command,
         data_hash=history_digest(history),
         series=len(history.names),

@@ -12,7 +12,6 @@ from forecasting import evaluation
 from forecasting.backtest import Backtest, Refit, backtest, rolling_origins
 from forecasting.cards import is_artefact, load_artefact, read_card, write_card
 from forecasting.models import MODELS, Model, train
-from forecasting.models.base import resolved
 from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.outputs import require_file, require_folder, staged_file, staged_folder
 from forecasting.report import INDEX, is_report, report
@@ -80,7 +79,7 @@ def run_train(options: Namespace) -> str:
             history=past,
             judged=judged,
             seed=options.seed,
-            settings=resolved(MODELS[options.model].SETTINGS, {}),
+            settings={},
             quantity=options.target,
             command=shlex.join(["python", "-m", "forecasting", *options.arguments]),
             intended_use=INTENDED_USE,

@@ -24,8 +24,7 @@ from forecasting.lake.history import read_history
 from forecasting.lake.ingest import ingest
 from forecasting.lake.readers.simbench import LOADS, SUNS
 from forecasting.lake.store import Store
-from forecasting.models import MODELS, train
-from forecasting.models.base import resolved
+from forecasting.models import train
 from forecasting.series import DAY, FloatArray, History
 
 NAME = "lightgbm"
@@ -80,7 +79,7 @@ def make(history: History, quantity: str, folder: Path) -> None:
         history=history,
         judged=judged,
         seed=SEED,
-        settings=resolved(MODELS[NAME].SETTINGS, SETTINGS),
+        settings=SETTINGS,
         quantity=quantity,
         command="python -m forecasting.shipped --out forecasting/models/weights",
         intended_use=INTENDED_USE,

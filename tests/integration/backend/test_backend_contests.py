@@ -255,7 +255,7 @@ def test_tuned_settings_are_those_of_the_next_training(known):
     Week.fitted.clear()
     services.train_models(MIDNIGHT)
     by_quantity = {version.quantity: version.settings for version in ModelVersion.objects.filter(name="week")}
-    assert by_quantity == {"load": {"width": 2.5}, "pv": {}}
+    assert by_quantity == {"load": {"width": 2.5}, "pv": {"width": 1.0}}
     assert [settings for _, settings in Week.fitted] == [{"width": 2.5}, {"width": 1.0}]
     with pytest.raises(CommandError, match="must be positive"):
         call_command("tune_model", model="week", quantity="load", seconds=-1.0)

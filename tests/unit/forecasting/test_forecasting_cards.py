@@ -34,7 +34,7 @@ def carded(homes, trained, tmp_path):
         history=learned,
         judged=judged,
         seed=7,
-        settings={"trees": 90},
+        settings={},
         quantity="load",
         command="make the model",
         intended_use="tests",
@@ -45,12 +45,7 @@ def carded(homes, trained, tmp_path):
 def test_a_card_is_read_as_it_was_written(carded):
     folder, card, learned, judged = carded
     assert read_card(folder) == card
-    assert (card.name, card.quantity, card.seed, card.settings) == (
-        "seasonal_naive",
-        "load",
-        7,
-        {"trees": 90},
-    )
+    assert (card.name, card.quantity, card.seed, card.settings) == ("seasonal_naive", "load", 7, {})
     assert (card.horizon, card.step_s, card.series) == (24, 3600, 3)
     assert card.trained_at == card.history_end == learned.grid.end
     assert card.data_hash == history_digest(learned)

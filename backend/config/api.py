@@ -13,6 +13,8 @@ from django.template.loader import get_template
 from django.views.decorators.csrf import ensure_csrf_cookie
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -112,6 +114,17 @@ async def _stream() -> AsyncIterator[bytes]:
                 continue
             body = json.loads(message["data"])
             yield f"event: {body.pop('event')}\ndata: {json.dumps(body)}\n\n".encode()
+
+
+class NowhereView(APIView):
+    """Addresses of the API at which there is nothing."""
+
+    permission_classes = (AllowAny,)
+    schema = None
+
+    def initial(self, request: Request, *_: object, **__: object) -> None:  # noqa: ARG002 - DRF's signature
+        """Refuse, whatever the method."""
+        raise NotFound("there is nothing at this address; api/v1/docs lists what there is")
 
 
 @ensure_csrf_cookie

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from backend.config.api import PipelineStatusView, events, page
+from backend.config.api import NowhereView, PipelineStatusView, events, page
 
 api: list[URLPattern | URLResolver] = [
     path("", include("backend.registry.api")),
@@ -19,4 +19,8 @@ api: list[URLPattern | URLResolver] = [
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema")),
 ]
-urlpatterns = [path("api/v1/", include(api)), re_path(r"^(?!api/|static/).*$", page)]
+urlpatterns = [
+    path("api/v1/", include(api)),
+    re_path(r"^api/", NowhereView.as_view()),
+    re_path(r"^(?!api/|static/).*$", page),
+]

@@ -216,10 +216,26 @@ def test_other_methods_are_answered_too(town, method):
 
 
 @pytest.mark.parametrize(
-    "address", ["nothing", f"orders/{uuid4()}x", "trades/-1/receipt", "trades/x/receipt", "orders/7", "%00"]
+    "address",
+    [
+        "v1/nothing",
+        f"v1/orders/{uuid4()}x",
+        "v1/trades/-1/receipt",
+        "v1/trades/x/receipt",
+        "v1/orders/7",
+        "v1/%00",
+        "v1/clock/",
+        "v1/",
+        "v2/clock",
+        "",
+    ],
 )
 def test_an_address_that_is_none_is_not_found(town, address):
-    assert town.client("ana").get(f"/api/v1/{address}").status_code == 404
+    for method, who in itertools.product(("get", "post", "delete", "options"), (None, "ana")):
+        answer = getattr(town.client(who), method)(f"/api/{address}")
+        assert answer.status_code == 404
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert (answer.json()["status"], answer.json()["code"]) == (404, "not_found")
 
 
 def test_a_trade_number_too_large_for_the_database_is_not_found(town):

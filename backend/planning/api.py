@@ -161,12 +161,20 @@ class DriftCheckSerializer(serializers.Serializer[Any]):
     inputs = serializers.DictField()
 
 
+class ServingModelSerializer(serializers.Serializer[dict[str, Any]]):
+    """A model and how many sites it forecasts; of the reference there is no version."""
+
+    name = serializers.CharField()
+    version = serializers.IntegerField(allow_null=True)
+    sites = serializers.IntegerField()
+
+
 class ServedSerializer(serializers.Serializer[dict[str, Any]]):
     """Which models made the newest forecasts of a quantity, and who was passed over and why."""
 
     quantity = serializers.ChoiceField(choices=QUANTITIES)
     issued_at = serializers.DateTimeField()
-    sites_by_model = serializers.DictField(child=serializers.IntegerField())
+    models = ServingModelSerializer(many=True)
     passed_over = serializers.ListField(child=serializers.CharField())
 
 

@@ -189,6 +189,13 @@ class SiteForecast(models.Model):
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="forecasts")
     quantity = models.CharField(max_length=8, choices=QUANTITY_CHOICES)
     model_name = models.CharField(max_length=40, help_text="of the model that made it")
+    model_version = models.ForeignKey(
+        ModelVersion,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="forecasts",
+        help_text="null: of the reference, or from before this was kept",
+    )
     start = models.DateTimeField()
     step_s = models.PositiveIntegerField()
     available_at = models.DateTimeField()

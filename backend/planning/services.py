@@ -18,6 +18,7 @@ from backend.planning.models import (
     Contest,
     DriftCheck,
     ForecastRun,
+    ModelVersion,
     ScheduleRun,
     SiteForecast,
     SitePlan,
@@ -37,6 +38,7 @@ from ess.scheduler import schedule
 from forecasting.tuning import tune
 
 DRIFT_EVERY = timedelta(hours=6)
+Made = tuple[Forecast, ModelVersion | None]  # None: by the reference
 logger = logging.getLogger(__name__)
 
 
@@ -120,8 +122,8 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
                 )
                 if fresh:
                     SiteForecast.objects.bulk_create(
-                        _stored(run, quantity, site, forecast)
-                        for issued_as, quantity, site, forecast in issued
+                        _stored(run, quantity, site, *made)
+                        for issued_as, quantity, site, made in issued
                         if issued_as == role
                     )
     return queries.issued_run(as_of)
@@ -129,13 +131,13 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
 
 def _issued(
     community: Community, as_of: datetime
-) -> tuple[list[tuple[ForecastRun.Role, str, Site, Forecast]], dict[str, Any]]:
+) -> tuple[list[tuple[ForecastRun.Role, str, Site, Made]], dict[str, Any]]:
     """Served and reference forecasts, by quantity, of the sites of which every quantity can be forecast.
 
     Beside them, by quantity, which models served.
     """
     steps = len(horizon_grid(community, as_of))
-    known: defaultdict[tuple[ForecastRun.Role, str], dict[str, Forecast]] = defaultdict(dict)
+    known: defaultdict[tuple[ForecastRun.Role, str], dict[str, Made]] = defaultdict(dict)
     facts = {}
     for quantity in QUANTITIES:
         concerned = sites_with(quantity)
@@ -144,30 +146,31 @@ def _issued(
         past = history(community, quantity, as_of, concerned)
         served = serve(quantity, past, as_of=as_of, steps=steps)
         facts[quantity] = served.facts
-        for role, forecasts in (
-            (ForecastRun.Role.SERVED, served.forecasts),
-            (ForecastRun.Role.REFERENCE, served.reference),
-        ):
-            for series, forecast in forecasts.items():
-                known[role, series][quantity] = forecast
+        for series, forecast in served.forecasts.items():
+            known[ForecastRun.Role.SERVED, series][quantity] = (forecast, served.made_by.get(series))
+        for series, forecast in served.reference.items():
+            known[ForecastRun.Role.REFERENCE, series][quantity] = (forecast, None)
     issued = []
     for site in registry.sites():
         quantities = QUANTITIES if site.pv_nominal_kw > 0 else ("load",)
         for role in ForecastRun.Role:
             found = known[role, str(site.pk)]
             if len(found) == len(quantities):
-                issued += [(role, quantity, site, forecast) for quantity, forecast in found.items()]
+                issued += [(role, quantity, site, made) for quantity, made in found.items()]
             else:
                 logger.warning("no %s forecast for %s: too little is known of it", role, site)
     return issued, facts
 
 
-def _stored(run: ForecastRun, quantity: str, site: Site, forecast: Forecast) -> SiteForecast:
+def _stored(
+    run: ForecastRun, quantity: str, site: Site, forecast: Forecast, version: ModelVersion | None
+) -> SiteForecast:
     return SiteForecast(
         run=run,
         site=site,
         quantity=quantity,
         model_name=forecast.model,
+        model_version=version,
         start=forecast.grid.start,
         step_s=int(forecast.grid.step.total_seconds()),
         available_at=forecast.available_at,

@@ -32,10 +32,15 @@ _adapted: dict[tuple[int, str, tuple[str, ...], datetime], Model] = {}
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Forecasts by site of one quantity: those served, and the reference's; ``facts`` says who made them."""
+    """Forecasts by site of one quantity: those served, and the reference's.
+
+    ``made_by`` holds, by site, the version that serves it; nothing where the reference does. ``facts`` tells
+    people the same.
+    """
 
     forecasts: dict[str, Forecast]
     reference: dict[str, Forecast]
+    made_by: dict[str, ModelVersion]
     facts: dict[str, Any]
 
 
@@ -49,6 +54,7 @@ def serve(quantity: str, past: History, *, as_of: datetime, steps: int) -> Serve
     if reference and not queries.was_crowned(quantity):
         crown_shipped(quantity, past.grid.step, as_of=as_of, steps=steps)
     forecasts: dict[str, Forecast] = {}
+    made_by: dict[str, ModelVersion] = {}
     passed_over: list[str] = []
     for version in _chain(quantity):
         if len(forecasts) == len(reference):
@@ -63,12 +69,19 @@ def serve(quantity: str, past: History, *, as_of: datetime, steps: int) -> Serve
         if unknown:
             passed_over.append(f"{version} has no finite forecast of {len(unknown)} sites")
         forecasts = {name: found[name] for name in reference if name in found} | forecasts
-    forecasts = reference | forecasts
+        made_by = dict.fromkeys(forecasts, version) | made_by
     facts = {
-        "sites_by_model": dict(Counter(forecast.model for forecast in forecasts.values())),
+        "models": [
+            {
+                "name": version.name if version else queries.REFERENCE_MODEL,
+                "version": version.pk if version else None,
+                "sites": sites,
+            }
+            for version, sites in Counter(made_by.get(name) for name in reference).items()
+        ],
         "passed_over": passed_over,
     }
-    return Served(forecasts, reference, facts)
+    return Served(reference | forecasts, reference, made_by, facts)
 
 
 def _chain(quantity: str) -> list[ModelVersion]:

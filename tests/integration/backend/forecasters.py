@@ -97,6 +97,11 @@ def served(as_of=MIDNIGHT):
     return services.run_forecasts(as_of).served
 
 
+def by_model(facts):
+    """How many sites each model serves, by its name."""
+    return {model["name"]: model["sites"] for model in facts["models"]}
+
+
 def snapshot():
     tables = (ModelVersion, Contest, DriftCheck, DriftAlarm)
     return [list(table.objects.order_by("pk").values()) for table in tables]

@@ -10,6 +10,7 @@ from forecasters import (
     STATUSES,
     Lucky,
     Week,
+    by_model,
     champion,
     leave_one_home_out,
     meter_readings,
@@ -47,10 +48,17 @@ def test_a_better_challenger_is_crowned_and_serves(known):  # noqa: ARG001 - the
     assert len(champion().validation_losses) == 7
 
     served = services.run_forecasts(MIDNIGHT).served
-    assert served["load"] == {"sites_by_model": {"week": 3}, "passed_over": []}
-    assert served["pv"] == {"sites_by_model": {"week": 1}, "passed_over": []}
-    made_by = set(SiteForecast.objects.values_list("run__role", "model_name"))
-    assert made_by == {("served", "week"), ("reference", "seasonal_naive")}
+    assert (by_model(served["load"]), served["load"]["passed_over"]) == ({"week": 3}, [])
+    assert (by_model(served["pv"]), served["pv"]["passed_over"]) == ({"week": 1}, [])
+    made_by = set(SiteForecast.objects.values_list("run__role", "quantity", "model_name", "model_version"))
+    assert made_by == {
+        (role, quantity, *made)
+        for quantity in ("load", "pv")
+        for role, made in (
+            ("served", ("week", champion(quantity).pk)),
+            ("reference", ("seasonal_naive", None)),
+        )
+    }
     assert {run.kind for run in ForecastRun.objects.all()} == {"rolling", "day_ahead"}
 
 
@@ -61,7 +69,7 @@ def test_nobody_is_crowned_by_chance(known, settings):  # noqa: ARG001 - the rea
         assert contest.entries[1]["verdict"].startswith("not lower")
         assert contest.reason == "nobody is better than seasonal_naive"
     assert not ModelVersion.objects.filter(status=STATUSES.CHAMPION).exists()
-    assert set(served()["load"]["sites_by_model"]) == {"seasonal_naive"}
+    assert set(by_model(served()["load"])) == {"seasonal_naive"}
 
 
 def test_a_lower_loss_that_the_test_does_not_confirm_crowns_nobody(known):  # noqa: ARG001 - the readings
@@ -94,7 +102,7 @@ def test_a_champion_that_falls_behind_the_reference_is_dethroned(known, settings
     former = contest.incumbent
     former.refresh_from_db()
     assert (former.status, former.retired_at) == (STATUSES.RETIRED, MIDNIGHT + DAY)
-    assert set(served(MIDNIGHT + DAY)["load"]["sites_by_model"]) == {"seasonal_naive"}
+    assert set(by_model(served(MIDNIGHT + DAY)["load"])) == {"seasonal_naive"}
 
 
 def test_a_champion_whose_files_were_changed_is_replaced_by_who_beats_the_reference(known, settings):
@@ -105,7 +113,7 @@ def test_a_champion_whose_files_were_changed_is_replaced_by_who_beats_the_refere
     contest, _ = services.train_models(MIDNIGHT + DAY)
     assert contest.incumbent == first != contest.winner == champion()
     assert "the champion failed: failed: FieldError" in contest.reason
-    assert set(served(MIDNIGHT + DAY)["load"]["sites_by_model"]) == {"week"}
+    assert set(by_model(served(MIDNIGHT + DAY)["load"])) == {"week"}
 
 
 def test_training_twice_changes_nothing(known):  # noqa: ARG001 - the readings
@@ -156,7 +164,7 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_half_done(known, settings,
     assert not ModelVersion.objects.filter(status=STATUSES.CHAMPION).exists()
     for version in ModelVersion.objects.all():
         artefacts.load(version)
-    assert set(served()["load"]["sites_by_model"]) == {"seasonal_naive"}
+    assert set(by_model(served()["load"])) == {"seasonal_naive"}
 
     services.train_models(MIDNIGHT)
     after = [

@@ -10,8 +10,9 @@ from town import OPENED
 
 from backend.registry.models import Participant, Site
 
-BEFORE, REGISTRY, ROLES = [
-    [("planning", name)] for name in ("0001_initial", "0002_model_registry", "0003_roles_of_runs")
+BEFORE, REGISTRY, ROLES, VERSIONS = [
+    [("planning", name)]
+    for name in ("0001_initial", "0002_model_registry", "0003_roles_of_runs", "0005_versions_that_served")
 ]
 
 
@@ -78,3 +79,21 @@ def test_runs_keep_what_they_were_for_and_forecasts_who_made_them():
     ]
     back = migrated(REGISTRY).get_model("planning", "ForecastRun").objects.order_by("pk")
     assert list(back.values_list("model_name", flat=True)) == ["lightgbm", "seasonal_naive"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_as_it_is_now")
+def test_runs_keep_by_name_who_served_them():
+    counted = {"load": {"sites_by_model": {"lightgbm": 11, "seasonal_naive": 1}, "passed_over": ["hybrid"]}}
+    before = migrated(ROLES).get_model("planning", "ForecastRun").objects
+    for role, served in (("served", counted), ("reference", {})):
+        before.create(kind="rolling", role=role, issued_at=OPENED, served=served)
+    after = migrated(VERSIONS).get_model("planning", "ForecastRun").objects
+    listed = [
+        {"name": "lightgbm", "version": None, "sites": 11},
+        {"name": "seasonal_naive", "version": None, "sites": 1},
+    ]
+    assert after.get(role="served").served == {"load": {"models": listed, "passed_over": ["hybrid"]}}
+    assert after.get(role="reference").served == {}
+    back = migrated(ROLES).get_model("planning", "ForecastRun").objects
+    assert back.get(role="served").served == counted

@@ -4,7 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from forecasters import MIDNIGHT, Lucky, Week, champion, leave_one_home_out, meter_readings, poison, served
+from forecasters import (
+    MIDNIGHT,
+    Lucky,
+    Week,
+    by_model,
+    champion,
+    leave_one_home_out,
+    meter_readings,
+    poison,
+    served,
+)
 from test_backend_figures import got
 from town import HOUR, OPENED
 
@@ -50,9 +60,9 @@ def test_an_artefact_that_was_touched_does_not_serve(known, settings, attack, wh
     with pytest.raises(FieldError, match=why):
         artefacts.load(champion())
     facts = served()
-    assert facts["load"]["sites_by_model"] == {"seasonal_naive": 3}
+    assert by_model(facts["load"]) == {"seasonal_naive": 3}
     assert why in facts["load"]["passed_over"][0]
-    assert facts["pv"]["sites_by_model"] == {"week": 1}
+    assert by_model(facts["pv"]) == {"week": 1}
 
 
 def raising(*_):
@@ -82,18 +92,19 @@ def test_the_former_champion_stands_in_and_then_the_reference(known, monkeypatch
     ModelVersion.objects.filter(pk=broken.pk).update(path=path, artefact_sha256=digest)
     broken.refresh_from_db()
     contests.crown(broken, MIDNIGHT)
-    assert served()["load"] == {"sites_by_model": {"lucky": 3}, "passed_over": []}
+    lucky = {"name": "lucky", "version": broken.pk, "sites": 3}
+    assert served()["load"] == {"models": [lucky], "passed_over": []}
 
     said = Lucky.quantiles
     monkeypatch.setattr(Lucky, "quantiles", lambda self, *given: say(said(self, *given)))
     facts = served()["load"]
-    assert facts["sites_by_model"] == {"week": 3}
+    assert by_model(facts) == {"week": 3}
     assert len(facts["passed_over"]) == 1
     assert why in facts["passed_over"][0]
 
     monkeypatch.setattr(Week, "quantiles", raising)
     facts = served()["load"]
-    assert facts["sites_by_model"] == {"seasonal_naive": 3}
+    assert by_model(facts) == {"seasonal_naive": 3}
     assert len(facts["passed_over"]) == 2
 
 
@@ -101,8 +112,14 @@ def test_a_site_that_the_champion_cannot_forecast_is_left_to_the_next(known, mon
     services.train_models(MIDNIGHT)
     leave_one_home_out(monkeypatch)
     facts = served()["load"]
-    assert facts["sites_by_model"] == {"seasonal_naive": 1, "week": 2}
+    versions = {(model["name"], model["version"], model["sites"]) for model in facts["models"]}
+    assert versions == {("seasonal_naive", None, 1), ("week", champion().pk, 2)}
     assert "1 sites" in facts["passed_over"][0]
+    made_by = SiteForecast.objects.filter(run__role="served", run__kind="rolling", quantity="load")
+    assert sorted(made_by.values_list("model_name", "model_version")) == [
+        ("seasonal_naive", None),
+        *[("week", champion().pk)] * 2,
+    ]
 
 
 @pytest.fixture
@@ -138,8 +155,8 @@ def test_the_shipped_model_serves_before_anything_was_trained(known, shipped):
     assert serving.shipped_model("pv", HOUR, 24) is None
     assert serving.shipped_model("load", HOUR / 4, 96) is None
     facts = served()
-    assert facts["load"]["sites_by_model"] == {"week": 3}
-    assert facts["pv"]["sites_by_model"] == {"seasonal_naive": 1}
+    assert by_model(facts["load"]) == {"week": 3}
+    assert by_model(facts["pv"]) == {"seasonal_naive": 1}
     first = champion()
     assert first.shipped
     assert first.crowned_at == MIDNIGHT
@@ -156,7 +173,7 @@ def test_a_contest_that_was_quicker_than_the_shipped_model_keeps_its_champion(kn
     services.train_models(MIDNIGHT)
     before = champion()
     monkeypatch.setattr(serving.queries, "was_crowned", lambda _: False)  # as seen a moment before
-    assert served()["load"]["sites_by_model"] == {"week": 3}
+    assert by_model(served()["load"]) == {"week": 3}
     assert champion() == before
     assert not ModelVersion.objects.filter(shipped=True).exists()
 
@@ -186,14 +203,14 @@ def test_the_champion_is_adapted_once_a_day_to_what_was_known_at_midnight(known,
 
 def test_a_shipped_model_that_was_changed_is_left_out(known, shipped):  # noqa: ARG001 - the readings
     (shipped / "more.json").write_text("{}")
-    assert served()["load"]["sites_by_model"] == {"seasonal_naive": 3}
+    assert by_model(served()["load"]) == {"seasonal_naive": 3}
     assert not ModelVersion.objects.exists()
 
 
 def test_the_shipped_model_waits_until_something_is_known(town, shipped):  # noqa: ARG001 - it lies there
     Reading.objects.bulk_create(meter_readings(town, OPENED - 20 * HOUR, 20))
     town.to(OPENED)
-    assert services.run_forecasts(OPENED).served["load"]["sites_by_model"] == {}
+    assert services.run_forecasts(OPENED).served["load"]["models"] == []
     assert not ModelVersion.objects.exists()
     assert not SiteForecast.objects.exists()
 
@@ -208,7 +225,7 @@ def test_operators_see_what_serves_and_why(known):
     services.look_for_drift(MIDNIGHT)
     services.run_forecasts(MIDNIGHT)
     seen = got(known.client("operator"), "planning/models")
-    assert {s["quantity"]: s["sites_by_model"] for s in seen["served"]} == {
+    assert {s["quantity"]: by_model(s) for s in seen["served"]} == {
         "load": {"week": 3},
         "pv": {"week": 1},
     }

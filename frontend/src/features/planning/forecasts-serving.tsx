@@ -40,27 +40,33 @@ function sentence(served: Served, text: Text): string {
   const [first] = models;
   const quantity = quantityName(served.quantity, text);
   if (!first) return text("serving.nobody", { quantity });
-  const homes = models.reduce((sum, [, count]) => sum + count, 0);
-  return text("serving.title", { model: modelName(first[0], text), more: models.length - 1, quantity, homes });
+  const homes = models.reduce((sum, { sites }) => sum + sites, 0);
+  return text("serving.title", { model: modelName(first.name, text), more: models.length - 1, quantity, homes });
 }
 
 function ServingTable({ forecasting }: { forecasting: Forecasting }) {
   const text = useText();
   const format = useFormats();
-  const { served } = forecasting;
+  const { served, versions } = forecasting;
   const rows = served.flatMap((one) =>
-    modelsOf(one).map(([model, homes]) => ({ ...one, model, homes, standing: standing(forecasting, one.quantity, model) })),
+    modelsOf(one).map((model) => ({
+      ...one,
+      model,
+      trainedAt: versions.find(({ id }) => id === model.version)?.trained_at,
+      standing: standing(forecasting, one.quantity, model),
+    })),
   );
   return (
     <>
       <DataTable
         caption={text("serving.kicker")}
         rows={rows}
-        rowKey={({ quantity, model }) => `${quantity} ${model}`}
+        rowKey={({ quantity, model }) => `${quantity} ${model.name} ${String(model.version)}`}
         columns={[
           { key: "quantity", header: text("forecasts.quantity"), cell: ({ quantity }) => capital(quantityName(quantity, text)) },
-          { key: "model", header: text("forecasts.model"), cell: ({ model }) => modelName(model, text) },
-          { key: "homes", header: text("serving.homes"), numeric: true, cell: ({ homes }) => format.number(homes) },
+          { key: "model", header: text("forecasts.model"), cell: ({ model }) => modelName(model.name, text) },
+          { key: "trained", header: text("models.trained"), cell: ({ trainedAt }) => (trainedAt ? format.localDate(trainedAt) : "–") },
+          { key: "homes", header: text("serving.homes"), numeric: true, cell: ({ model }) => format.number(model.sites) },
           {
             key: "issued",
             header: text("serving.issued", { zone: format.zone(served[0]?.issued_at ?? 0) }),

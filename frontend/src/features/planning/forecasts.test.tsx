@@ -51,10 +51,12 @@ const champion: Forecasting["versions"][number] = {
 const unchecked = { alarm: null, reason: "the champion has just been judged" };
 const asBefore = { alarm: false, index: { Alder: 0.1, Birch: 0.2 }, bound: { Alder: 0.25, Birch: 0.3 }, drifted: [], reason: "" };
 
+const naive = (sites: number) => ({ name: "seasonal_naive", version: null, sites });
+
 const forecasting: Forecasting = {
   served: [
-    { quantity: "load", issued_at: NOW, sites_by_model: { seasonal_naive: 1, lightgbm: 11 }, passed_over: [] },
-    { quantity: "pv", issued_at: NOW, sites_by_model: { seasonal_naive: 8 }, passed_over: [] },
+    { quantity: "load", issued_at: NOW, models: [naive(1), { name: "lightgbm", version: 1, sites: 11 }], passed_over: [] },
+    { quantity: "pv", issued_at: NOW, models: [naive(8)], passed_over: [] },
   ],
   versions: [champion, { ...champion, id: 2, name: "hybrid", status: "retired", trained_at: "2017-07-05T07:00:00Z", shipped: false }],
   contests: [stays],
@@ -101,9 +103,9 @@ describe("what serves", () => {
     show();
     expect(await heading("LightGBM and 1 more model forecast the load of 12 homes; Seasonal naive forecasts the PV of 8 homes")).toBeTruthy();
     expect(await table("Serving now")).toEqual([
-      ["Load", "LightGBM", "11", "Wed Jul 12, 13:00", "0.015 kW, 25 % below the reference", "79.1 %"],
-      ["Load", "Seasonal naive", "1", "Wed Jul 12, 13:00", "0.02 kW", "–"],
-      ["PV", "Seasonal naive", "8", "Wed Jul 12, 13:00", "not judged here yet", "–"],
+      ["Load", "LightGBM", "2016-12-31", "11", "Wed Jul 12, 13:00", "0.015 kW, 25 % below the reference", "79.1 %"],
+      ["Load", "Seasonal naive", "–", "1", "Wed Jul 12, 13:00", "0.02 kW", "–"],
+      ["PV", "Seasonal naive", "–", "8", "Wed Jul 12, 13:00", "not judged here yet", "–"],
     ]);
     expect(screen.getByRole("columnheader", { name: "Issued at (PDT)" })).toBeTruthy();
     expect(screen.queryByRole("list")).toBeNull();
@@ -119,18 +121,21 @@ describe("what serves", () => {
 
   it("says of which quantity nobody forecasts", async () => {
     const [load] = forecasting.served;
-    show({ ...forecasting, served: [load, { quantity: "pv", issued_at: NOW, sites_by_model: {}, passed_over: [] }] });
+    show({ ...forecasting, served: [load, { quantity: "pv", issued_at: NOW, models: [], passed_over: [] }] });
     expect(await heading("LightGBM and 1 more model forecast the load of 12 homes; nobody forecasts PV yet")).toBeTruthy();
   });
 
   it("says who was passed over and why, and takes no credit from the champion for who stands in", async () => {
     const reason = "lightgbm load 2016-12-31 passed over (FieldError: models/load-lightgbm was changed)";
-    const served = [{ quantity: "load", issued_at: NOW, sites_by_model: { hybrid: 12 }, passed_over: [reason] }];
-    show({ ...forecasting, served });
+    const former = { ...champion, id: 3, status: "retired", trained_at: "2017-07-03T07:00:00Z" };
+    const served = [
+      { quantity: "load", issued_at: NOW, models: [{ name: "lightgbm", version: 3, sites: 12 }], passed_over: [reason] },
+    ];
+    show({ ...forecasting, served, versions: [...forecasting.versions, former] });
     const passedOver = inside(await screen.findByRole("list", { name: "Models that were passed over" }));
     expect(passedOver.getByText("A model was passed over for load")).toBeTruthy();
     expect(passedOver.getByText("LightGBM load 2016-12-31 passed over (FieldError: models/load-lightgbm was changed)")).toBeTruthy();
-    expect((await table("Serving now"))[0]?.slice(1)).toEqual(["Hybrid", "12", "Wed Jul 12, 13:00", "not judged here yet", "–"]);
+    expect((await table("Serving now"))[0]?.slice(1)).toEqual(["LightGBM", "2017-07-03", "12", "Wed Jul 12, 13:00", "not judged here yet", "–"]);
   });
 });
 

@@ -10,6 +10,7 @@ export const forecastingQuery = queryOptions({
 });
 
 export type Served = Forecasting["served"][number];
+export type ServingModel = Served["models"][number];
 export type Contest = Forecasting["contests"][number];
 export type ContestEntry = Contest["entries"][number];
 export type DriftAlarm = Forecasting["alarms"][number];
@@ -18,9 +19,9 @@ export type Quantity = Contest["quantity"];
 
 const QUANTITIES: readonly Quantity[] = ["load", "pv"];
 
-/** Models with the homes that each forecasts, the one of most homes first. */
-export function modelsOf({ sites_by_model: homes }: Served): [model: string, homes: number][] {
-  return Object.entries(homes).sort(([, one], [, other]) => other - one);
+/** The models that serve, the one of most homes first. */
+export function modelsOf({ models }: Served): ServingModel[] {
+  return [...models].sort((one, other) => other.sites - one.sites);
 }
 
 export interface Standing {
@@ -31,13 +32,11 @@ export interface Standing {
   coverage80: number | undefined;
 }
 
-/** How who serves did when it was judged last; nothing where that was never, or it only stands in for the champion. */
-export function standing({ contests, versions }: Forecasting, quantity: Quantity, model: string): Standing | undefined {
-  const champion = versions.find((version) => version.quantity === quantity && version.status === "champion");
+/** How who serves did when it was judged last; nothing where that was never. */
+export function standing({ contests }: Forecasting, quantity: Quantity, { name, version }: ServingModel): Standing | undefined {
   for (const { entries } of contests.filter((contest) => contest.quantity === quantity)) {
     const reference = entries.find(({ part }) => part === "reference");
-    const judged =
-      reference?.name === model ? reference : entries.find(({ name, version }) => name === model && version === champion?.id);
+    const judged = entries.find((entry) => entry.name === name && entry.version === version);
     if (judged?.pinball != null && reference?.pinball != null) {
       const lowerBy = reference.pinball > 0 ? 1 - judged.pinball / reference.pinball : 0;
       return { pinball: judged.pinball, lowerBy, coverage80: judged.figures.coverage_80 };

@@ -1179,10 +1179,14 @@ export interface components {
             quantity: components["schemas"]["QuantityEnum"];
             /** Format: date-time */
             issued_at: string;
-            sites_by_model: {
-                [key: string]: number;
-            };
+            models: components["schemas"]["ServingModel"][];
             passed_over: string[];
+        };
+        /** @description A model and how many sites it forecasts; of the reference there is no version. */
+        ServingModel: {
+            name: string;
+            version: number | null;
+            sites: number;
         };
         /** @description A mandate and its owner's signature. */
         SignedMandate: {

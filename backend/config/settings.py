@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "backend.registry",
     "backend.telemetry",
     "backend.planning",
@@ -65,7 +66,7 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "frontend" / "dist"],
-        "APP_DIRS": False,
+        "APP_DIRS": True,
         "OPTIONS": {},
     }
 ]
@@ -96,6 +97,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "DESCRIPTION": "Readings in, plans and commands out, orders, trades, receipts and statements.",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",  # with the platform, not from elsewhere
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {"TradingSide": "backend.market.models.SideChoice.choices"},
 }

@@ -1,6 +1,7 @@
 """Who may do what, at every address: an endpoint that is not in the table fails the test."""
 
 import json
+import re
 
 import pytest
 from django.urls import URLPattern, URLResolver
@@ -109,7 +110,7 @@ def test_every_address_has_its_row():
 
 @pytest.mark.parametrize(
     ("method", "address", "statuses"),
-    [row for name, rows in TABLE.items() for row in rows if name != "docs"],
+    [row for rows in TABLE.values() for row in rows],
     ids=lambda v: v if isinstance(v, str) else "",
 )
 def test_who_may_do_what(town, method, address, statuses):
@@ -123,6 +124,16 @@ def test_who_may_do_what(town, method, address, statuses):
             assert answer.headers["Content-Type"] == "application/problem+json", answer.content[:200]
             assert answer.json()["status"] == answer.status_code
     assert tuple(found) == statuses
+
+
+def test_the_guide_to_the_api_needs_nothing_from_elsewhere(town):
+    guide = town.client().get("/api/v1/docs")
+    needed = re.findall(r'(?:src|href)="([^"]*)"', guide.content.decode())
+    assert len(needed) == 4  # favicon, style, two scripts
+    for address in needed:
+        assert address.startswith("/static/")
+        assert town.client().get(address).status_code == 200
+    assert '"/api/v1/schema"' in guide.content.decode()
 
 
 def body_of(method):

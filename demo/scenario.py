@@ -20,7 +20,7 @@ from pydantic import (
 from demo.series import LocalSeries, SeriesError, SeriesFile
 from demo.yaml_lines import Problem, YamlDocument
 from domain.errors import FieldError
-from domain.market import MAX_UINT32
+from domain.market import MAX_UINT32, settlement_term
 from domain.tariff import Tariff
 from domain.units import micro_from_price
 
@@ -179,7 +179,7 @@ class Scenario(Model):
     interval_minutes: Literal[5, 15, 30, 60]
     history_days: int = Field(default=28, ge=1, le=365)
     speed: float = Field(default=120.0, gt=0, le=3600)
-    reading_deadline_minutes: int = Field(ge=30, le=2880)
+    reading_deadline_minutes: int = Field(ge=30)
     seed: int = Field(default=1, ge=0)
     demo_password: str = Field(default="commonwatt", min_length=8)
     opening_balance: NotNegative
@@ -210,6 +210,17 @@ class Scenario(Model):
         )
         if any((offset or timedelta()) % timedelta(minutes=value) for offset in offsets):
             raise ValueError(f"must divide the distance of {name} from UTC; choose a shorter interval")
+        return value
+
+    @field_validator("reading_deadline_minutes")
+    @classmethod
+    def _fits_term(cls, value: int, info: ValidationInfo) -> int:
+        """The exchange settles what is missing only after the deadline, and nothing after the term."""
+        interval = timedelta(minutes=info.data.get("interval_minutes", 0))
+        term = settlement_term(interval)
+        if interval and interval + timedelta(minutes=value) >= term:
+            most = (term - interval) // timedelta(minutes=1) - 1
+            raise ValueError(f"must be at most {most}: an interval can be settled for {term} from its start")
         return value
 
     @property

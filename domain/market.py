@@ -1,7 +1,7 @@
 """Orders, trades and what a clearing decides. Money in micro-units, energy in Wh."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.errors import FieldError
@@ -17,8 +17,18 @@ class Side(StrEnum):
 
 ORDERS_AN_INTERVAL = 256
 """An owner's orders for one interval: each uses up one of as many nonces."""
+INTERVALS_REMEMBERED = 96
+"""Of so many intervals, up to the latest settled one, the exchange knows which are settled."""
 MAX_UINT32 = 2**32 - 1
 """Wh of an order, and prices in micro-units per kWh, have four bytes in a batch."""
+
+
+def settlement_term(step: timedelta) -> timedelta:
+    """How long from its start an interval of this length can be settled: the longest that the exchange takes.
+
+    A day; of intervals shorter than a quarter of an hour as long as it remembers them (``Intervals.sol``).
+    """
+    return min(timedelta(days=1), INTERVALS_REMEMBERED * step)
 
 
 def first_nonce(interval_start: datetime) -> int:

@@ -1,7 +1,7 @@
 """Reads of the books: statements, receipts, accounts, and what the chain side still owes."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F, Q, QuerySet, Sum
@@ -15,13 +15,11 @@ from backend.registry.models import Meter, Participant
 from backend.settlement import connection
 from backend.settlement.models import ChainTrouble, Commitment, OutboxTransaction, Settlement, StatementLine
 from backend.telemetry.models import Reading
-from domain.market import SettlementLine
+from domain.market import SettlementLine, settlement_term
 
 State = OutboxTransaction.State
 LINE_FIELDS = (*SettlementLine.__dataclass_fields__, "net_micro")
 BATCH_STAGES = {"commitBatch": "commit", "settleBatch": "settle", "release": "release"}
-SETTLEMENT_TERM = timedelta(days=1)
-"""From an interval's start, in which it can be settled: the longest that the contract takes."""
 
 
 def lines(participant: Participant, start: datetime, end: datetime) -> QuerySet[StatementLine]:
@@ -135,7 +133,7 @@ def has_unconfirmed() -> bool:
 
 def closes_at(interval: DeliveryInterval) -> datetime:
     """The last instant at which the interval can be settled."""
-    return interval.start + SETTLEMENT_TERM
+    return interval.start + settlement_term(interval.end - interval.start)
 
 
 def unreleased() -> QuerySet[Commitment]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -25,11 +26,10 @@ from backend.chain.deployment.verification import Check, verify
 from backend.registry.models import Community
 from backend.settlement import connection
 from backend.settlement.models import Commitment, OutboxTransaction, Settlement
-from backend.settlement.queries import SETTLEMENT_TERM
 from backend.settlement.services.rows import NOT_IN_A_BLOCK, UNSENT
+from domain.market import settlement_term
 
 State = OutboxTransaction.State
-SETTLEMENT_TERM_S = int(SETTLEMENT_TERM.total_seconds())
 BATCH_FUNCTIONS = ("commitBatch", "settleBatch", "release")
 logger = logging.getLogger(__name__)
 
@@ -143,13 +143,14 @@ def _terms(
     *, retailer: str, fund: str, step_s: int, gate_close_intervals: int, reading_deadline_s: int
 ) -> Terms:
     """A batch is committed when the gate closes at the earliest; a withdrawal asked for then outlasts it."""
+    term_s = int(settlement_term(timedelta(seconds=step_s)).total_seconds())
     return Terms(
         retailer=retailer,
         fund=fund,
         accounts={holder: connection.accounts(holder.upper()) for holder in HOLDERS},
         interval_s=step_s,
-        withdrawal_delay_s=SETTLEMENT_TERM_S + (gate_close_intervals + 1) * step_s,
-        settlement_term_s=SETTLEMENT_TERM_S,
+        withdrawal_delay_s=term_s + (gate_close_intervals + 1) * step_s,
+        settlement_term_s=term_s,
         reading_deadline_s=reading_deadline_s,
         admin_delay_s=settings.ADMIN_DELAY_S,
     )

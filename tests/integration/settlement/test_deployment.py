@@ -243,6 +243,22 @@ def test_a_journal_of_another_build_is_not_overwritten(plan, deploy, signer, tmp
     assert (tmp_path / "31337.json").read_text() == before
 
 
+@pytest.mark.parametrize("longest", [(5, 474), (15, 1424), (60, 1379)])
+def test_the_exchange_takes_every_interval_with_its_longest_deadline(
+    fresh_chain, deploy, signer, community_facts, longest
+):
+    def planned(interval_minutes, reading_deadline_minutes):
+        facts = {"interval_minutes": interval_minutes, "reading_deadline_minutes": reading_deadline_minutes}
+        return plan_for(LOCAL, terms_from_facts(community_facts(0) | facts), deployer=signer.address)
+
+    minutes, deadline = longest
+    with pytest.raises(DeploymentError, match=r"InvalidTerm\(\w+=settlementTerm\)"):
+        deploy(planned(minutes, deadline + 1))
+    plan = planned(minutes, deadline)
+    deploy(plan)
+    assert differences(fresh_chain, plan) == []
+
+
 @pytest.mark.parametrize("what", ["role too many", "role taken away", "admin too many", "code", "delay"])
 def test_whoever_tampers_is_found(fresh_chain, plan, deploy, what):
     deploy(plan)

@@ -76,6 +76,11 @@ def test_our_scenarios_are_valid(name, members):
             "interval_minutes: must divide the distance",
         ),
         ("interval_minutes: 60", "interval_minutes: 7", "interval_minutes: Input should be 5, 15, 30 or 60"),
+        (
+            "reading_deadline_minutes: 120",
+            "reading_deadline_minutes: 1380",
+            "reading_deadline_minutes: must be at most 1379: an interval can be settled for 1 day",
+        ),
         ("currency: USD", "currency: dollars", "currency: String should match pattern"),
         ("feed_in_per_kwh: 0.08", "feed_in_per_kwh: 0.9", "tariff.feed_in_per_kwh: must lie between 0 and"),
         (

@@ -107,7 +107,8 @@ def _plan_rows(problem: BatteryProblem, terms: MarketTerms) -> tuple[Plan, list[
         candidate = judge(one, own, *follow(one, net_kw))
         if candidate.violations[0] and found.violations[row]:
             raise SolverError(f"HiGHS found no plan in {TIME_LIMIT_S:g} s: {candidate.violations[0]}")
-        if found.violations[row] or candidate.total_cost[0] < found.total_cost[row]:
+        cheaper = not candidate.violations[0] and candidate.total_cost[0] < found.total_cost[row]
+        if found.violations[row] or cheaper:
             charge_kw[row], discharge_kw[row] = candidate.charge_kw[0], candidate.discharge_kw[0]
     return Plan(charge_kw, discharge_kw, bound), reasons
 

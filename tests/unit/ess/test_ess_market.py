@@ -356,3 +356,17 @@ def test_a_broken_plan_is_judged_broken(homes):
 def test_terms_that_mean_nothing_are_refused(homes, wrong):
     with pytest.raises(FieldError):
         extended.plan(homes(), MarketTerms(**wrong))
+
+
+def test_a_search_that_is_cut_short_breaks_no_term_that_the_relaxation_keeps(homes, monkeypatch):
+    sold_kw = np.where(np.arange(12) == 9, 1.0, 0) * np.ones(SHAPE)
+    problem, terms = homes(**wild(4)), MarketTerms(reserve_up_sold_kw=sold_kw)
+    solve = extended._solve
+
+    def unsold(one, own, *, exclusive):
+        """In place of the search, a plan that costs less as it forgets what was sold."""
+        return solve(one, own if not exclusive else MarketTerms().fitted(one), exclusive=exclusive)
+
+    monkeypatch.setattr(extended, "_solve", unsold)
+    found = extended.plan(problem, terms)
+    assert found.violations == ("",) * 3

@@ -1,7 +1,7 @@
 """Take files into the lake: bronze, then silver and gold, visible all at once or not at all."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,22 +69,24 @@ def ingest(  # noqa: PLR0913  all but the first by name
         manifest = _manifest(lake, dataset)
         known = {ingested["sha256"] for ingested in manifest["ingests"]}
         records = list(manifest["ingests"])
+        received: dict[str, Path] = {}
         for number, source in enumerate(sources):
             folder = scratch / "received" / str(number)
             record = bronze.receive(
                 source, reader, folder=folder, now=now, origin=origin, simulated=simulated
             )
-            if record.sha256 not in known:
-                lake.publish(folder, bronze_folder(dataset, record.sha256))
-                known.add(record.sha256)
+            if record.sha256 not in known | received.keys():
+                received[record.sha256] = folder
                 records.append(asdict(record))
         version = _version(records)
         if version == manifest["version"]:
             return _report(manifest, changed=False)
         _remove_unnamed(lake, dataset, (manifest["version"], manifest["previous"]))
         counts = derive.derive(
-            reader, _sources(lake, dataset, records, scratch), engine=engine, scratch=scratch
+            reader, _sources(lake, dataset, records, scratch, received), engine=engine, scratch=scratch
         )
+        for sha256, folder in received.items():
+            lake.publish(folder, bronze_folder(dataset, sha256))
         for layer in LAYERS:
             lake.publish(scratch / layer, layer_folder(layer, dataset, version))
         manifest = {
@@ -148,15 +150,19 @@ def _version(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _sources(
-    lake: Store, dataset: str, records: Sequence[dict[str, Any]], scratch: Path
+    lake: Store,
+    dataset: str,
+    records: Sequence[dict[str, Any]],
+    scratch: Path,
+    received: Mapping[str, Path],
 ) -> list[derive.Received]:
+    """Where each file lies: those just ``received`` in scratch, the others in bronze."""
     return [
         derive.Received(
             record=Record(**record),
             sequence=sequence,
-            folder=lake.mirrored(
-                bronze_folder(dataset, record["sha256"]), scratch / "bronze" / record["sha256"]
-            ),
+            folder=received.get(record["sha256"])
+            or lake.mirrored(bronze_folder(dataset, record["sha256"]), scratch / "bronze" / record["sha256"]),
         )
         for sequence, record in enumerate(records)
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import httpx
@@ -26,6 +27,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 NOT_MODIFIED = 304
 VALIDATORS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+SHOWN = 400  # characters of the names of a package's files
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -65,7 +67,7 @@ class Fetcher:
         """The newest resource of the dataset's package whose name contains ``resource`` and that is CSV.
 
         Falls back on the last good copy, then on a simulated series of the days before ``now``. Raises
-        FieldError when the dataset has no portal.
+        FieldError when the dataset has no portal, and when the portal has no such resource and never had.
         """
         if reader.portal is None:
             raise FieldError("dataset", f"{reader.dataset} is published by no portal")
@@ -75,9 +77,11 @@ class Fetcher:
         try:
             url = self._resource_url(reader.portal, resource)
             return self._download(url, copy, reader)
-        except SourceDownError as trouble:
+        except (SourceDownError, FieldError) as trouble:
             if copy.exists():
                 return Fetched(copy, Freshness.LAST_GOOD, _meta(copy).get("url", ""), str(trouble))
+            if isinstance(trouble, FieldError):
+                raise
             made_up = folder / f"simulated-{now:%Y%m%d}-{seed}.csv"
             made_up.write_bytes(simulated_file(reader, until=now, seed=seed))
             return Fetched(made_up, Freshness.SIMULATED, f"simulated with seed {seed}", str(trouble))
@@ -86,17 +90,18 @@ class Fetcher:
         url = f"{portal.base_url}/api/3/action/package_show"
         answer = self._ask(url, params={"id": portal.package})
         try:
-            resources = answer.json()["result"]["resources"]
-            named = [
+            tables = [
                 (str(found["name"]), str(found["url"]))
-                for found in resources
-                if resource.lower() in str(found["name"]).lower()
-                and str(found.get("format", "")).upper() == "CSV"
+                for found in answer.json()["result"]["resources"]
+                if str(found.get("format", "")).upper() == "CSV"
             ]
         except (ValueError, KeyError, TypeError) as error:
             raise SourceDownError(f"{url} did not answer as CKAN does") from error
+        named = [table for table in tables if resource.lower() in table[0].lower()]
         if not named:
-            raise SourceDownError(f"{portal.package} has no CSV resource called {resource!r}")
+            known = shorten("; ".join(sorted(name for name, _ in tables)) or "none", SHOWN)
+            message = f"no CSV of {portal.package} has {resource!r} in its name; it has {known}"
+            raise FieldError("resource", message)
         return max(named)[1]
 
     def _download(self, url: str, copy: Path, reader: Reader) -> Fetched:

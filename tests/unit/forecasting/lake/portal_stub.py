@@ -22,7 +22,7 @@ FOREIGN = {
 class PortalStub:
     """``moods`` are used up from the left, one a request for the file; then it behaves.
 
-    ``link`` is where it says that the file is, when that is not where it is.
+    ``link`` is where it says that the file is, when that is not where it is; ``name`` is the file's.
     """
 
     moods: list[str] = field(default_factory=list)
@@ -30,6 +30,7 @@ class PortalStub:
     etag: str = '"one"'
     down: bool = False
     link: str = ""
+    name: str = "Curva de Carga - 2022"
     requests: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
     stop: Event = field(default_factory=Event)
@@ -49,7 +50,7 @@ def portal_stub() -> Iterator[PortalStub]:  # noqa: C901  one handler, a branch 
                     {"name": "Curva de Carga - 2021", "format": "CSV", "url": f"{stub.url}/2021.csv"},
                     {"name": "Curva de Carga - 2022", "format": "XLSX", "url": f"{stub.url}/2022.xlsx"},
                     {
-                        "name": "Curva de Carga - 2022",
+                        "name": stub.name,
                         "format": "CSV",
                         "url": stub.link or f"{stub.url}/2022.csv",
                     },

@@ -86,6 +86,20 @@ def test_a_lasting_trouble_is_not_tried_again(mood: str, stub: PortalStub, porta
     assert portal.waits == []
 
 
+def test_a_resource_that_there_is_not_is_told_unless_there_was_one(stub: PortalStub, portal: Portal) -> None:
+    stub.name = "Curva de Carga - 2023"
+    with pytest.raises(
+        FieldError, match=r"resource: no CSV of .* has '2022' .* - 2021; Curva de Carga - 2023"
+    ):
+        portal.fetch()
+    stub.name = "Curva de Carga - 2022"
+    portal.fetch()
+    stub.name = "Curva de Carga - 2023"
+    fetched = portal.fetch()
+    assert fetched.freshness == Freshness.LAST_GOOD
+    assert fetched.path.read_text() == stub.body
+
+
 @pytest.mark.parametrize(
     "link", ["http://[bad", "http://host:port/2022.csv", "file:///etc/passwd", "2022.csv"]
 )

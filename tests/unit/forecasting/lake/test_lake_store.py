@@ -96,6 +96,20 @@ def test_a_file_without_one_good_row_is_an_answer(tmp_path: Path, lake: Store, d
     assert (report.read, report.kept, report.reasons) == (1, 0, {"unreadable_time": 1})
 
 
+def test_of_files_that_are_refused_together_none_stays(
+    tmp_path: Path, lake: Store, duckdb_engine: Engine
+) -> None:
+    good = meters(tmp_path, "good.csv", "A,2023-01-01T00:00Z,1\n")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("nothing,of,ours\n")
+    stamps = (f"A,{year}-01-01T00:{minute}Z,1\n" for year in (2003, 2023) for minute in ("00", "15"))
+    far = meters(tmp_path, "far.csv", "".join(stamps))
+    for files in ([good, bad], [good, far]):
+        with pytest.raises(FieldError):
+            ingest(files, dataset="meter_15min", lake=lake, engine=duckdb_engine, now=NOW)
+        assert contents(tmp_path / "lake").keys() <= {".work/meter_15min.lock"}
+
+
 def killed_midway(root: Path, source: Path) -> None:
     def die(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

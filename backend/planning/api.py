@@ -197,15 +197,16 @@ class ForecastingView(APIView):
     def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
         """Show which models serve, how they were chosen, and alarms of drift."""
         run = queries.newest_rolling_run(registry.now())
+        served = run.served if run else {}
+        serving = {model["version"] for one in served.values() for model in one["models"]} - {None}
         facts = {
             "served": [
-                {"quantity": quantity, "issued_at": run.issued_at, **served}
-                for quantity, served in run.served.items()
+                {"quantity": quantity, "issued_at": run.issued_at, **one} for quantity, one in served.items()
             ]
             if run
             else [],
-            "versions": queries.versions(newest=NEWEST),
-            "contests": queries.contests(newest=NEWEST),
+            "versions": queries.versions(newest=NEWEST, serving=serving),
+            "contests": queries.contests(newest=NEWEST, of=serving),
             "alarms": queries.alarms(newest=NEWEST),
             "checks": queries.newest_checks(),
         }

@@ -174,7 +174,8 @@ def _recorded(  # noqa: PLR0913 - what a contest's row holds
         return contest
     logger.info("%s: %s", quantity, reason)
     for entry in entries or ():
-        if entry.version is not None and entry.losses.size and not entry.version.validation_losses:
+        enough = entry.losses.size >= LEAST_DAYS
+        if entry.version is not None and enough and not entry.version.validation_losses:
             ModelVersion.objects.filter(pk=entry.version.pk).update(
                 validation_losses=entry.losses.tolist(), validated_until=as_of
             )
@@ -191,8 +192,8 @@ def _recorded(  # noqa: PLR0913 - what a contest's row holds
 
 def crown(version: ModelVersion, as_of: datetime) -> None:
     """Make ``version`` the champion; there must be none."""
-    version.status, version.crowned_at = ModelVersion.Status.CHAMPION, as_of
-    version.save(update_fields=["status", "crowned_at"])
+    version.status, version.crowned_at, version.retired_at = ModelVersion.Status.CHAMPION, as_of, None
+    version.save(update_fields=["status", "crowned_at", "retired_at"])
 
 
 def retire(version: ModelVersion, as_of: datetime) -> None:

@@ -61,7 +61,13 @@ def _error(quantity: str, past: History, as_of: datetime) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - whatever a model raises; who serves in its place is logged there
         return _none(f"{type(error).__name__}: {error}"[:300])
     ratio = found.ratio if np.isfinite(found.ratio) else None
-    return {"alarm": found.alarm, "ratio": ratio, "p_value": found.p_value, "reason": ""}
+    return {
+        "alarm": found.alarm,
+        "ratio": ratio,
+        "p_value": found.p_value,
+        "version": champion.pk,
+        "reason": "",
+    }
 
 
 def _inputs(past: History, sites: list[Site]) -> dict[str, Any]:
@@ -96,8 +102,7 @@ def _open_alarm(quantity: str, kind: DriftAlarm.Kind) -> DriftAlarm | None:
 def _close_outlived(quantity: str, as_of: datetime) -> None:
     """Close an error alarm about a champion that no longer is one."""
     alarm, champion = _open_alarm(quantity, DriftAlarm.Kind.ERROR), queries.champion(quantity)
-    crowned_at = champion.crowned_at if champion else None
-    if alarm is not None and (crowned_at is None or crowned_at >= alarm.opened_at):
+    if alarm is not None and (champion is None or alarm.figures.get("version") != champion.pk):
         _close(alarm, as_of)
 
 

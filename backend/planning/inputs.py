@@ -38,9 +38,10 @@ def history(community: Community, quantity: str, as_of: datetime, sites: Sequenc
     the end of its interval if it came while planning waits for it, and else when it came, so what is judged
     from earlier origins has not seen it there; at ``as_of`` all is known that is stored.
     """
-    first = telemetry.first_reading_start()
+    # Of older ones nothing is read, and a meter whose clock was reset tells nothing of how much is known.
+    first = telemetry.first_reading_start(since=as_of - MAX_HISTORY) or as_of
     # a first reading at or after ``as_of`` leaves one interval of which nothing is known
-    start = min(max(first or as_of, as_of - MAX_HISTORY), as_of - community.step)
+    start = min(first, as_of - community.step)
     grid = TimeGrid(start, community.step, (as_of - start) // community.step)
     energy = telemetry.site_energy(grid, sites)
     rows = [energy[site.pk].load if quantity == "load" else energy[site.pk].pv for site in sites]

@@ -1,8 +1,9 @@
 """Reads of forecasts, plans and the registry of models."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from backend.planning.models import (
     Contest,
@@ -43,9 +44,13 @@ def newest_tuning(name: str, quantity: str, before: datetime) -> Tuning | None:
     return tunings.order_by("-as_of").first()
 
 
-def contests(*, newest: int) -> list[Contest]:
-    """The newest decisions, newest first."""
-    return list(Contest.objects.order_by("-as_of", "quantity")[:newest])
+def contests(*, newest: int, of: Iterable[int]) -> list[Contest]:
+    """The newest decisions, and the newest of each of the versions ``of``; newest first."""
+    all_of_them = Contest.objects.order_by("-as_of", "quantity")
+    found = {contest.pk: contest for contest in all_of_them[:newest]}
+    for version in of:
+        found |= {c.pk: c for c in all_of_them.filter(entries__contains=[{"version": version}])[:1]}
+    return sorted(found.values(), key=lambda contest: contest.as_of, reverse=True)
 
 
 def newest_contest(quantity: str) -> Contest | None:
@@ -53,10 +58,11 @@ def newest_contest(quantity: str) -> Contest | None:
     return Contest.objects.filter(quantity=quantity).order_by("-as_of").first()
 
 
-def versions(*, newest: int) -> list[ModelVersion]:
-    """The champions and the versions trained last, newest first."""
+def versions(*, newest: int, serving: Iterable[int]) -> list[ModelVersion]:
+    """The champions, those that are ``serving`` and the versions trained last, newest first."""
     found = {version.pk: version for version in ModelVersion.objects.order_by("-trained_at", "-pk")[:newest]}
-    found |= {v.pk: v for v in ModelVersion.objects.filter(status=ModelVersion.Status.CHAMPION)}
+    named = Q(status=ModelVersion.Status.CHAMPION) | Q(pk__in=serving)
+    found |= {version.pk: version for version in ModelVersion.objects.filter(named)}
     return sorted(found.values(), key=lambda version: (version.trained_at, version.pk), reverse=True)
 
 

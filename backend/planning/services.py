@@ -1,8 +1,8 @@
 """Forecasts issued and batteries scheduled; what a later stage knows comes in as an argument."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,6 +39,7 @@ from forecasting.tuning import tune
 
 DRIFT_EVERY = timedelta(hours=6)
 Made = tuple[Forecast, ModelVersion | None]  # None: by the reference
+Issued = tuple[ForecastRun.Role, str, Site, Made]  # str: the quantity
 logger = logging.getLogger(__name__)
 
 
@@ -110,7 +111,7 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
         return existing
     community = registry.community()
     kinds = [ForecastRun.Kind.ROLLING]
-    if as_of.astimezone(ZoneInfo(community.time_zone)).time() == datetime.min.time():
+    if registry.interval_start(community, registry.local_midnight(community, as_of)) == as_of:
         kinds.append(ForecastRun.Kind.DAY_AHEAD)
     issued, served = _issued(community, as_of)
     with transaction.atomic():
@@ -129,23 +130,21 @@ def run_forecasts(as_of: datetime) -> ForecastRun:
     return queries.issued_run(as_of)
 
 
-def _issued(
-    community: Community, as_of: datetime
-) -> tuple[list[tuple[ForecastRun.Role, str, Site, Made]], dict[str, Any]]:
+def _issued(community: Community, as_of: datetime) -> tuple[list[Issued], dict[str, Any]]:
     """Served and reference forecasts, by quantity, of the sites of which every quantity can be forecast.
 
-    Beside them, by quantity, which models served.
+    Beside them, by quantity, which models serve how many of these sites, and who was passed over.
     """
     steps = len(horizon_grid(community, as_of))
     known: defaultdict[tuple[ForecastRun.Role, str], dict[str, Made]] = defaultdict(dict)
-    facts = {}
+    passed_over = {}
     for quantity in QUANTITIES:
         concerned = sites_with(quantity)
         if not concerned:
             continue
         past = history(community, quantity, as_of, concerned)
         served = serve(quantity, past, as_of=as_of, steps=steps)
-        facts[quantity] = served.facts
+        passed_over[quantity] = served.passed_over
         for series, forecast in served.forecasts.items():
             known[ForecastRun.Role.SERVED, series][quantity] = (forecast, served.made_by.get(series))
         for series, forecast in served.reference.items():
@@ -159,7 +158,21 @@ def _issued(
                 issued += [(role, quantity, site, made) for quantity, made in found.items()]
             else:
                 logger.warning("no %s forecast for %s: too little is known of it", role, site)
+    facts = {
+        quantity: {"models": _serving(quantity, issued), "passed_over": reasons}
+        for quantity, reasons in passed_over.items()
+    }
     return issued, facts
+
+
+def _serving(quantity: str, issued: Sequence[Issued]) -> list[dict[str, Any]]:
+    """The models of the served forecasts of ``quantity``, each with its number of sites."""
+    makers = Counter(
+        (forecast.model, version.pk if version else None)
+        for role, forecast_of, _, (forecast, version) in issued
+        if (role, forecast_of) == (ForecastRun.Role.SERVED, quantity)
+    )
+    return [{"name": name, "version": version, "sites": sites} for (name, version), sites in makers.items()]
 
 
 def _stored(

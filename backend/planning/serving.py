@@ -6,11 +6,9 @@ Each model is adapted at local midnight to what is known by then.
 """
 
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
@@ -34,14 +32,14 @@ _adapted: dict[tuple[int, str, tuple[str, ...], datetime], Model] = {}
 class Served:
     """Forecasts by site of one quantity: those served, and the reference's.
 
-    ``made_by`` holds, by site, the version that serves it; nothing where the reference does. ``facts`` tells
-    people the same.
+    ``made_by`` holds, by site, the version that serves it; nothing where the reference does. ``passed_over``
+    says who does not serve, and why.
     """
 
     forecasts: dict[str, Forecast]
     reference: dict[str, Forecast]
     made_by: dict[str, ModelVersion]
-    facts: dict[str, Any]
+    passed_over: list[str]
 
 
 def serve(quantity: str, past: History, *, as_of: datetime, steps: int) -> Served:
@@ -70,18 +68,7 @@ def serve(quantity: str, past: History, *, as_of: datetime, steps: int) -> Serve
             passed_over.append(f"{version} has no finite forecast of {len(unknown)} sites")
         forecasts = {name: found[name] for name in reference if name in found} | forecasts
         made_by = dict.fromkeys(forecasts, version) | made_by
-    facts = {
-        "models": [
-            {
-                "name": version.name if version else queries.REFERENCE_MODEL,
-                "version": version.pk if version else None,
-                "sites": sites,
-            }
-            for version, sites in Counter(made_by.get(name) for name in reference).items()
-        ],
-        "passed_over": passed_over,
-    }
-    return Served(reference | forecasts, reference, made_by, facts)
+    return Served(reference | forecasts, reference, made_by, passed_over)
 
 
 def _chain(quantity: str) -> list[ModelVersion]:
@@ -104,12 +91,17 @@ def adapted(version: ModelVersion, past: History, as_of: datetime) -> Model:
     return _adapted[key]
 
 
-def shipped_model(quantity: str, step: timedelta, steps: int) -> Path | None:
-    """The folder of the best shipped model for ``quantity`` on this grid, by its card; None without one."""
+def shipped_model(quantity: str, step: timedelta, *, as_of: datetime, steps: int) -> Path | None:
+    """The folder of the best shipped model for ``quantity`` on this grid, by its card; None without one.
+
+    One that learned from what comes after ``as_of`` is none: no forecast of it would be honest.
+    """
     fitting = [
         (card.metrics.get("pinball", float("inf")), folder)
         for folder, card in _shipped()
-        if (card.quantity, card.step_s) == (quantity, step.total_seconds()) and card.horizon >= steps
+        if (card.quantity, card.step_s) == (quantity, step.total_seconds())
+        and card.horizon >= steps
+        and card.trained_at <= as_of
     ]
     return min(fitting)[1] if fitting else None
 
@@ -126,7 +118,7 @@ def _shipped() -> list[tuple[Path, Card]]:
 
 def crown_shipped(quantity: str, step: timedelta, *, as_of: datetime, steps: int) -> ModelVersion | None:
     """Register the shipped model as the first champion; None when none fits or its files were changed."""
-    folder = shipped_model(quantity, step, steps)
+    folder = shipped_model(quantity, step, as_of=as_of, steps=steps)
     if folder is None:
         return None
     card = read_card(folder)

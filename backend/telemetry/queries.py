@@ -9,7 +9,7 @@ from django.db.models import F
 from backend.registry.models import Meter, Site
 from backend.telemetry.models import DeviceStatus, Reading
 from domain.energy import SiteEnergy
-from domain.time import TimeGrid
+from domain.time import EPOCH, TimeGrid
 from domain.units import WH_PER_KWH
 
 ONLINE_WITHIN = timedelta(hours=1)
@@ -78,9 +78,10 @@ def statuses() -> dict[int, DeviceStatus]:
     return {status.meter_id: status for status in DeviceStatus.objects.all()}
 
 
-def first_reading_start() -> datetime | None:
-    """Start of the oldest interval of which anything is known."""
-    return Reading.objects.order_by("interval_start").values_list("interval_start", flat=True).first()
+def first_reading_start(*, since: datetime = EPOCH) -> datetime | None:
+    """Start of the oldest interval from ``since`` on of which anything is known."""
+    known = Reading.objects.filter(interval_start__gte=since).order_by("interval_start")
+    return known.values_list("interval_start", flat=True).first()
 
 
 def newest_soc_kwh(before: datetime) -> dict[int, float]:

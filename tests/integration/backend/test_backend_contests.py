@@ -103,6 +103,8 @@ def test_a_champion_that_falls_behind_the_reference_is_dethroned(known, settings
     former.refresh_from_db()
     assert (former.status, former.retired_at) == (STATUSES.RETIRED, MIDNIGHT + DAY)
     assert set(by_model(served(MIDNIGHT + DAY)["load"])) == {"seasonal_naive"}
+    contests.crown(former, MIDNIGHT + 2 * DAY)
+    assert (champion().crowned_at, champion().retired_at) == (MIDNIGHT + 2 * DAY, None)
 
 
 def test_a_champion_whose_files_were_changed_is_replaced_by_who_beats_the_reference(known, settings):

@@ -7,7 +7,7 @@ from town import HOUR, OPENED
 from backend import pipeline
 from backend.market.models import AgentRound
 from backend.planning import contests, queries, services
-from backend.planning.models import DriftAlarm, DriftCheck
+from backend.planning.models import DriftAlarm, DriftCheck, ModelVersion
 from backend.registry.models import Community
 from backend.telemetry.models import Reading
 from forecasting.series import DAY
@@ -32,6 +32,7 @@ def test_drift_is_found_asks_for_one_training_and_closes(known):
     alarms = {(alarm.quantity, alarm.kind): alarm for alarm in DriftAlarm.objects.all()}
     assert set(alarms) == {("load", "error"), ("load", "input")}
     assert alarms["load", "error"].figures["ratio"] > 2
+    assert alarms["load", "error"].figures["version"] == champion().pk
     assert len(alarms["load", "input"].figures["drifted"]) == 3
 
     community = Community.objects.get()
@@ -50,11 +51,13 @@ def test_drift_is_found_asks_for_one_training_and_closes(known):
 @pytest.mark.parametrize("successor", [True, False])
 def test_an_error_alarm_ends_with_the_champion_that_it_was_about(known, successor):
     services.train_models(MIDNIGHT)
-    soon = MIDNIGHT + 6 * HOUR
+    soon, former = MIDNIGHT + 6 * HOUR, champion()
     Reading.objects.bulk_create(meter_readings(known, MIDNIGHT, 6))
-    DriftAlarm.objects.create(quantity="load", kind="error", opened_at=MIDNIGHT - HOUR, figures={})
-    if not successor:
-        contests.retire(champion(), MIDNIGHT)
+    about = {"opened_at": MIDNIGHT + HOUR, "figures": {"version": former.pk}}
+    DriftAlarm.objects.create(quantity="load", kind="error", **about)
+    contests.retire(former, MIDNIGHT)  # by a contest that began before the check which found the drift
+    if successor:
+        contests.crown(ModelVersion.objects.get(name="lucky", quantity="load"), MIDNIGHT)
     services.look_for_drift(soon)
     assert DriftAlarm.objects.get(quantity="load", kind="error").closed_at == soon
 
@@ -62,7 +65,8 @@ def test_an_error_alarm_ends_with_the_champion_that_it_was_about(known, successo
 def test_an_error_alarm_stays_while_nothing_new_is_known_of_its_champion(known):
     services.train_models(MIDNIGHT)
     Reading.objects.bulk_create(meter_readings(known, MIDNIGHT, 12))
-    DriftAlarm.objects.create(quantity="load", kind="error", opened_at=MIDNIGHT + HOUR, figures={})
+    about = {"opened_at": MIDNIGHT + HOUR, "figures": {"version": champion().pk}}
+    DriftAlarm.objects.create(quantity="load", kind="error", **about)
     services.look_for_drift(MIDNIGHT + 12 * HOUR)
     assert DriftAlarm.objects.get(quantity="load", kind="error").closed_at is None
 

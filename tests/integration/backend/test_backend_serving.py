@@ -18,8 +18,8 @@ from forecasters import (
 from test_backend_figures import got
 from town import HOUR, OPENED
 
-from backend.planning import artefacts, contests, inputs, services, serving
-from backend.planning.models import ModelVersion, SiteForecast
+from backend.planning import api, artefacts, contests, inputs, services, serving
+from backend.planning.models import Contest, ForecastRun, ModelVersion, SiteForecast
 from backend.registry.models import Community
 from backend.telemetry.models import Reading
 from domain.errors import FieldError
@@ -122,6 +122,9 @@ def test_a_site_that_the_champion_cannot_forecast_is_left_to_the_next(known, mon
     ]
 
 
+SHIPPED_AT = datetime(2017, 2, 3, tzinfo=UTC)  # when the model of ``shipped`` was trained
+
+
 @pytest.fixture
 def shipped(tmp_path):
     """A folder with a pre-trained model for load, as they lie beside the models' code."""
@@ -132,7 +135,7 @@ def shipped(tmp_path):
     )
     grid = services.TimeGrid(datetime(2017, 1, 1, tzinfo=UTC), HOUR, len(hours))
     history = History(grid=grid, names=("a", "b"), values=values)
-    learned = history.as_of(grid.end - 7 * DAY)
+    learned = history.as_of(SHIPPED_AT)
     model = train("week", learned, trained_at=learned.grid.end, seed=1)
     model.save(folder)
     origins = rolling_origins(learned.grid.end, grid.end - DAY, timedelta(hours=6))
@@ -151,9 +154,13 @@ def shipped(tmp_path):
 
 
 def test_the_shipped_model_serves_before_anything_was_trained(known, shipped):
-    assert serving.shipped_model("load", HOUR, 24) == shipped
-    assert serving.shipped_model("pv", HOUR, 24) is None
-    assert serving.shipped_model("load", HOUR / 4, 96) is None
+    asked = {"as_of": MIDNIGHT, "steps": 24}
+    assert serving.shipped_model("load", HOUR, **asked) == shipped
+    assert serving.shipped_model("pv", HOUR, **asked) is None
+    assert serving.shipped_model("load", HOUR / 4, **asked | {"steps": 96}) is None
+    assert serving.shipped_model("load", HOUR, **asked | {"as_of": SHIPPED_AT}) == shipped
+    too_early = asked | {"as_of": SHIPPED_AT - HOUR}  # the model knows more
+    assert serving.shipped_model("load", HOUR, **too_early) is None
     facts = served()
     assert by_model(facts["load"]) == {"week": 3}
     assert by_model(facts["pv"]) == {"seasonal_naive": 1}
@@ -201,6 +208,14 @@ def test_the_champion_is_adapted_once_a_day_to_what_was_known_at_midnight(known,
     ]  # judged as it would have served, without the days since
 
 
+def test_drift_is_not_measured_from_a_judgement_of_too_few_days(known, shipped):  # noqa: ARG001 - it lies there
+    served()
+    Reading.objects.filter(interval_start__gte=MIDNIGHT - 5 * DAY).delete()
+    contest, _ = services.train_models(MIDNIGHT)
+    assert contest.reason == "readings of 2 days only: nobody is judged"
+    assert (champion().validation_losses, champion().validated_until) == ([], None)
+
+
 def test_a_shipped_model_that_was_changed_is_left_out(known, shipped):  # noqa: ARG001 - the readings
     (shipped / "more.json").write_text("{}")
     assert by_model(served()["load"]) == {"seasonal_naive": 3}
@@ -238,6 +253,49 @@ def test_operators_see_what_serves_and_why(known):
     }
     assert [check["error"]["alarm"] for check in seen["checks"]] == [None, None]
     assert seen["alarms"] == []
+
+
+def test_who_serves_is_told_with_its_judgement_however_long_ago_that_was(known, monkeypatch):
+    first, _ = services.train_models(MIDNIGHT)
+    services.run_forecasts(MIDNIGHT)
+    contests.retire(champion(), MIDNIGHT)  # as where a former champion stands in
+    Contest.objects.create(quantity="load", as_of=MIDNIGHT + DAY, reason="too little is known")
+    monkeypatch.setattr(api, "NEWEST", 1)
+    seen = got(known.client("operator"), "planning/models")
+    models = {one["quantity"]: one["models"] for one in seen["served"]}
+    assert [model["version"] for model in models["load"]] == [first.winner_id]
+    assert first.winner_id in [version["id"] for version in seen["versions"]]
+    judged = [entry["version"] for contest in seen["contests"] for entry in contest["entries"]]
+    assert first.winner_id in judged
+    held = [contest["as_of"] for contest in seen["contests"]]
+    assert held == sorted(held, reverse=True)
+
+
+def test_a_home_without_a_forecast_of_its_load_is_not_counted_under_its_sun(known):
+    services.train_models(MIDNIGHT)
+    Reading.objects.filter(meter__site=known.meter("ben").site, meter__role="grid").delete()
+    facts = served()
+    assert by_model(facts["load"]) == {"week": 2}
+    assert facts["pv"]["models"] == []
+
+
+def test_a_meter_whose_clock_was_reset_does_not_make_a_community_old(town):
+    Reading.objects.bulk_create(meter_readings(town, MIDNIGHT - 3 * DAY, 3 * 24))
+    Reading.objects.bulk_create(meter_readings(town, datetime(2000, 1, 1, tzinfo=UTC), 1))
+    past = inputs.history(Community.objects.get(), "load", MIDNIGHT, inputs.sites_with("load"))
+    assert past.grid.start == MIDNIGHT - 3 * DAY
+
+
+def test_the_day_ahead_is_issued_where_the_day_begins(town):
+    """In Santiago's spring clocks go from midnight to one."""
+    Community.objects.update(time_zone="America/Santiago")
+    begins = datetime(2026, 9, 6, 4, tzinfo=UTC)
+    Reading.objects.bulk_create(meter_readings(town, begins - 20 * DAY, 20 * 24))
+    town.to(begins)
+    for hours, kinds in ((-1, {"rolling"}), (0, {"rolling", "day_ahead"}), (1, {"rolling"})):
+        services.run_forecasts(begins + hours * HOUR)
+        runs = ForecastRun.objects.filter(issued_at=begins + hours * HOUR)
+        assert {run.kind for run in runs} == kinds
 
 
 def test_the_sun_keeps_no_summer_time(known):  # noqa: ARG001 - the readings

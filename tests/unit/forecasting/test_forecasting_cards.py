@@ -58,6 +58,25 @@ def test_a_card_is_read_as_it_was_written(carded):
     assert load_artefact(folder, sha256=card.artefact_sha256).trained_at == card.trained_at
 
 
+def test_a_card_names_every_setting_of_its_model(carded, trained, tmp_path):
+    _, card, learned, judged = carded
+    model = trained("linear", learned)
+    model.save(tmp_path / "linear")
+    facts = {
+        "history": learned,
+        "judged": judged,
+        "seed": 1,
+        "quantity": "load",
+        "command": card.command,
+        "intended_use": card.intended_use,
+    }
+    rows = model.SETTINGS["rows"].default
+    for chosen, named in (({}, {"rows": rows}), ({"rows": rows / 2}, {"rows": rows / 2})):
+        assert write_card(tmp_path / "linear", model, settings=chosen, **facts).settings == named
+    with pytest.raises(FieldError, match="'trees' is not one of rows"):
+        write_card(tmp_path / "linear", model, settings={"trees": 90}, **facts)
+
+
 def test_an_interval_without_a_reading_is_left_out_of_the_figures(carded):
     *_, judged = carded
     gaps = judged.actual.copy()

@@ -1,6 +1,7 @@
 """Sign-in, the community's facts, its clock, and what owners sign."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import authenticate, login, logout
@@ -26,8 +27,10 @@ from backend.registry.serializers import (
     MeSerializer,
 )
 from backend.registry.tasks import announce, request_tick
+from domain.errors import FieldError
 from domain.typed_data import DOMAIN_NAME, DOMAIN_VERSION
 
+LONGEST_STEP = timedelta(days=7)  # of a stepped clock
 COMMUNITY_COLUMNS = (
     "name", "scenario", "time_zone", "currency", "gate_open_h", "gate_close_intervals", "agent_address",
     "retailer_address", "community_fund_address", "demo_accounts",
@@ -70,7 +73,11 @@ class ClockAdvanceView(APIView):
         """Advance the clock and let the pipeline notice at once."""
         body = AdvanceSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        community = services.advance_clock(body.validated_data["to"])
+        to = body.validated_data["to"]
+        if to > queries.now() + LONGEST_STEP:
+            message = f"must be at most {LONGEST_STEP.days} days ahead: this clock never goes back"
+            raise FieldError("to", message, code="too_far")
+        community = services.advance_clock(to)
         announce("clock")
         request_tick()
         return Response(ClockSerializer(clock_facts(community)).data)

@@ -37,6 +37,7 @@ def test_a_stepped_clock_moves_where_the_operator_says(town, operator):
     "to",
     [
         iso(OPENED - timedelta(microseconds=1)),
+        iso(OPENED + timedelta(days=7, seconds=1)),
         "2026-06-01T13:00:00+02:00",
         "1970-01-01T00:00:00Z",
         "9999-12-31T23:59:59Z",

@@ -179,7 +179,7 @@ class Scenario(Model):
     interval_minutes: Literal[5, 15, 30, 60]
     history_days: int = Field(default=28, ge=1, le=365)
     speed: float = Field(default=120.0, gt=0, le=3600)
-    reading_deadline_minutes: int = Field(ge=30)
+    reading_deadline_minutes: int = Field(ge=30, le=1440)
     seed: int = Field(default=1, ge=0)
     demo_password: str = Field(default="commonwatt", min_length=8)
     opening_balance: NotNegative

@@ -21,6 +21,6 @@ api: list[URLPattern | URLResolver] = [
 ]
 urlpatterns = [
     path("api/v1/", include(api)),
-    re_path(r"^api(/|$)", NowhereView.as_view()),
-    re_path(r"^(?!api(/|$)|static/).*$", page),
+    re_path(r"^api(?:/|$)", NowhereView.as_view()),
+    re_path(r"^(?!api(?:/|$)|static/).*$", page),
 ]

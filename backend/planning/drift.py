@@ -102,7 +102,7 @@ def _open_alarm(quantity: str, kind: DriftAlarm.Kind) -> DriftAlarm | None:
 def _close_outlived(quantity: str, as_of: datetime) -> None:
     """Close an error alarm about a champion that no longer is one."""
     alarm, champion = _open_alarm(quantity, DriftAlarm.Kind.ERROR), queries.champion(quantity)
-    if alarm is not None and (champion is None or alarm.figures.get("version") != champion.pk):
+    if alarm is not None and (champion is None or alarm.figures.get("version", champion.pk) != champion.pk):
         _close(alarm, as_of)
 
 

@@ -37,7 +37,9 @@ class ModelVersion(models.Model):
     metrics = models.JSONField(default=dict)
     status = models.CharField(max_length=10, choices=Status, default=Status.CANDIDATE)
     horizon = models.PositiveIntegerField(default=0, help_text="intervals ahead")
-    settings = models.JSONField(default=dict, help_text="a value for each that the model has")
+    settings = models.JSONField(
+        default=dict, help_text="a value for each that the model has; before that was kept, the chosen ones"
+    )
     command = models.CharField(max_length=300, blank=True)
     artefact_sha256 = models.CharField(max_length=64, blank=True)
     versions = models.JSONField(default=dict, help_text="of Python and of the libraries it was made with")

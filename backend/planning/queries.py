@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 from django.db.models import F, Q, QuerySet
 
@@ -45,11 +46,16 @@ def newest_tuning(name: str, quantity: str, before: datetime) -> Tuning | None:
 
 
 def contests(*, newest: int, of: Iterable[int]) -> list[Contest]:
-    """The newest decisions, and the newest of each of the versions ``of``; newest first."""
+    """The newest decisions, and the newest that judged each of the versions ``of``; newest first."""
     all_of_them = Contest.objects.order_by("-as_of", "quantity")
     found = {contest.pk: contest for contest in all_of_them[:newest]}
     for version in of:
-        found |= {c.pk: c for c in all_of_them.filter(entries__contains=[{"version": version}])[:1]}
+        judged = (
+            contest
+            for contest in all_of_them.filter(entries__contains=[{"version": version}]).iterator()
+            if any(e["version"] == version and e["pinball"] is not None for e in contest.entries)
+        )
+        found |= {contest.pk: contest for contest in islice(judged, 1)}
     return sorted(found.values(), key=lambda contest: contest.as_of, reverse=True)
 
 

@@ -91,7 +91,7 @@ class Fetcher:
         answer = self._ask(url, params={"id": portal.package})
         try:
             tables = [
-                (str(found["name"]), str(found["url"]))
+                (str(found["name"]), str(found.get("url", "")))
                 for found in answer.json()["result"]["resources"]
                 if str(found.get("format", "")).upper() == "CSV"
             ]

@@ -12,6 +12,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             "modelversion",
             "settings",
-            models.JSONField(default=dict, help_text="a value for each that the model has"),
+            models.JSONField(default=dict, help_text="a value for each that the model has; before that was kept, the chosen ones"),
         ),
     ]

@@ -241,3 +241,9 @@ def test_an_address_that_is_none_is_not_found(town, address):
 
 def test_a_trade_number_too_large_for_the_database_is_not_found(town):
     assert town.client("ana").get(f"/api/v1/trades/{10**30}/receipt").status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/", "/trade", "/bills/7", "/apiary", "/staticky"])
+def test_any_other_address_is_the_page(town, address):
+    """Its router knows the rest; 503 where it is not built."""
+    assert town.client().get(address).status_code in {200, 503}

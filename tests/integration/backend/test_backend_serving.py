@@ -259,13 +259,17 @@ def test_who_serves_is_told_with_its_judgement_however_long_ago_that_was(known, 
     first, _ = services.train_models(MIDNIGHT)
     services.run_forecasts(MIDNIGHT)
     contests.retire(champion(), MIDNIGHT)  # as where a former champion stands in
-    Contest.objects.create(quantity="load", as_of=MIDNIGHT + DAY, reason="too little is known")
+    failed = {"version": first.winner_id, "pinball": None}
+    for days, entries in ((1, [failed]), (2, [])):
+        as_of = MIDNIGHT + days * DAY
+        Contest.objects.create(quantity="load", as_of=as_of, entries=entries, reason="nobody is judged")
     monkeypatch.setattr(api, "NEWEST", 1)
     seen = got(known.client("operator"), "planning/models")
     models = {one["quantity"]: one["models"] for one in seen["served"]}
     assert [model["version"] for model in models["load"]] == [first.winner_id]
     assert first.winner_id in [version["id"] for version in seen["versions"]]
-    judged = [entry["version"] for contest in seen["contests"] for entry in contest["entries"]]
+    entries = [entry for contest in seen["contests"] for entry in contest["entries"]]
+    judged = [entry["version"] for entry in entries if entry["pinball"] is not None]
     assert first.winner_id in judged
     held = [contest["as_of"] for contest in seen["contests"]]
     assert held == sorted(held, reverse=True)

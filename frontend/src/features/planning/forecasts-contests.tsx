@@ -9,7 +9,7 @@ import { newestContests, winnerOf, type Contest } from "./forecasts";
 import { capital, modelName, pValue, quantityName, reasonInWords } from "./forecasts-words";
 import classes from "./forecasts.module.css";
 
-/** Every decision on who forecasts, and who was judged in the newest ones. */
+/** The newest decisions on who forecasts, and who was judged in them. */
 export function ContestsPanel({ contests }: { contests: readonly Contest[] }) {
   const text = useText();
   const format = useFormats();

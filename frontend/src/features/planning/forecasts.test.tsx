@@ -209,7 +209,7 @@ describe("contests", () => {
 describe("the page", () => {
   it("lists the models with where they come from and what they learned from", async () => {
     show();
-    expect(await heading("1 champion among the 2 models trained last")).toBeTruthy();
+    expect(await heading("1 champion among the 2 models listed")).toBeTruthy();
     expect(await table("Models")).toEqual([
       ["LightGBM", "Load", "Champion", "2016-12-31", "came with the platform", "23ce00…2b2f"],
       ["Hybrid", "Load", "Retired", "2017-07-05", "trained here", "23ce00…2b2f"],

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,7 +68,11 @@ def forecasting(scale: float) -> list[Row]:
     if not PEERS.exists():
         raise FileNotFoundError(f"{PEERS}: the public peers' environment, which `make bench-forecast` makes")
     with ProcessPoolExecutor(PROCESSES) as pool:
-        results = [_announced(result) for result in pool.map(_judged, range(len(TASKS)))]
+        futures = [pool.submit(_judged, number) for number in range(len(TASKS))]
+        for future in as_completed(futures):
+            if future.exception() is None:
+                _announce(future.result())
+    results = [future.result() for future in futures]
     return [
         *(row for result in results for row in _told(result)),
         *_hybrids(results),
@@ -77,11 +81,10 @@ def forecasting(scale: float) -> list[Row]:
     ]
 
 
-def _announced(result: Result) -> Result:
-    """Told at once, as the whole takes long: what is found is not lost with what follows."""
+def _announce(result: Result) -> None:
+    """Tell it at once, as the whole takes long: what is found is not lost with what fails elsewhere."""
     for row in _told(result):
         print(f"{row.metric}: {row.value:,.6g} {row.unit} {row.target}", file=sys.stderr, flush=True)
-    return result
 
 
 def _judged(number: int, *, peers: bool = True, only: str = "") -> Result:
